@@ -1,0 +1,111 @@
+"""The base of every detector: validation, threshold and prediction, once."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class BaseDetector(OutlierMixin, BaseEstimator):
+    """Base class of all detectors.
+
+    A detector implements two hooks, ``_fit(X)`` and ``_score_samples(X)``, both
+    of which receive validated data; everything else is here. A detector for data
+    that is not a plain float matrix also overrides ``_validate``.
+
+    Scores follow scikit-learn: float64, the higher the more normal.
+    """
+
+    _parameter_constraints: dict = {
+        "contamination": [Interval(Real, 0, 0.5, closed="right")],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Fit the detector and set its threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data, which may contain anomalies.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+        """
+        X = self._validate(X, reset=True)
+        self._fit(X)
+        scores = self._finite_scores(X)
+        self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+        return self
+
+    def score_samples(self, X):
+        """Score samples; the higher, the more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data to score.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            One score per sample, as float64.
+        """
+        check_is_fitted(self)
+        return self._finite_scores(self._validate(X, reset=False))
+
+    def decision_function(self, X):
+        """Score samples relative to the threshold; negative means anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data to score.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Label samples as normal or anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data to label.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            +1 for normal samples, -1 for anomalies.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _validate(self, X, *, reset):
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            order="C",
+            ensure_min_samples=2 if reset else 1,
+        )
+
+    def _finite_scores(self, X):
+        scores = np.asarray(self._score_samples(X), dtype=np.float64)
+        if not np.isfinite(scores).all():
+            raise FloatingPointError(
+                f"{type(self).__name__} computed {np.sum(~np.isfinite(scores))} "
+                f"non-finite scores of {scores.size}."
+            )
+        return scores
