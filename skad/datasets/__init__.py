@@ -1,0 +1,15 @@
+"""Data with known anomalies: shipped, read from a folder, or generated."""
+
+from skad.datasets._npz import list_npz, load_npz
+from skad.datasets._one_against_rest import one_against_rest
+from skad.datasets._planted import make_planted_anomalies
+from skad.datasets._shipped import list_datasets, load_dataset
+
+__all__ = [
+    "list_datasets",
+    "list_npz",
+    "load_dataset",
+    "load_npz",
+    "make_planted_anomalies",
+    "one_against_rest",
+]
