@@ -1,0 +1,16 @@
+"""Errors that are the caller's: one line on the standard error stream."""
+
+from importlib.util import find_spec
+
+
+class CommandError(Exception):
+    """Wrong arguments or input; the message says what and where."""
+
+
+def require(packages, extra):
+    """Refuse to start without an optional dependency."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise CommandError(
+                f'{package} is not installed; run: pip install "skad[{extra}]"'
+            )

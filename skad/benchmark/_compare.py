@@ -1,0 +1,167 @@
+"""The comparison itself: every detector on every data set with every seed."""
+
+import sys
+from numbers import Integral
+
+from sklearn.base import clone
+from sklearn.utils import check_scalar
+
+from skad.benchmark._comparison import Comparison
+from skad.benchmark._problem import make_problem
+from skad.benchmark._run import check_detector, run, set_nested, warm_up
+from skad.benchmark._store import Store, run_key
+
+
+def compare(
+    detectors,
+    datasets,
+    *,
+    seeds=5,
+    max_samples=10_000,
+    n_jobs=None,
+    results=None,
+    progress=False,
+):
+    """Compare detectors on data sets with known anomalies.
+
+    For each seed, a data set is split 70 to 30 with the share of anomalies kept.
+    A detector is fitted on the larger part without the labels, anomalies included,
+    and the scores of the smaller part are measured against the labels. A detector
+    that raises, or whose scores are not finite, has failed: the error is kept, and
+    it shares the last rank on that data set.
+
+    Parameters
+    ----------
+    detectors : dict of str to estimator
+        Detectors with scikit-learn's sign, high scores for normal rows, or PyOD's.
+        Each run uses a clone, of which every parameter called ``random_state`` is
+        set to the seed.
+
+    datasets : dict of str to (X, y)
+        The data sets. Labels are {-1, 1} with -1 for anomalies, or {0, 1} or bool
+        with 1 for anomalies.
+
+    seeds : int, default=5
+        The number of splits; the seeds are ``range(seeds)``.
+
+    max_samples : int, default=10000
+        A larger data set is reduced to as many random rows, anew for each seed.
+
+    n_jobs : int, default=None
+        Set as ``n_jobs`` of every detector that has one; None changes nothing. The
+        runs themselves are made one after the other, so that times mean something.
+
+    results : path-like, default=None
+        A file to which each finished run is added at once, as a line of JSON. What
+        it holds already is used again, where data, detector, seed and versions are
+        the same; failed runs are tried again.
+
+    progress : bool, default=False
+        Show a progress bar on the standard error stream; needs tqdm.
+
+    Returns
+    -------
+    comparison : Comparison
+        The runs, with tables and a report.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from sklearn.svm import OneClassSVM
+    >>> from skad.benchmark import compare
+    >>> from skad.datasets import load_dataset
+    >>> comparison = compare(
+    ...     {"svm": OneClassSVM(), "forest": IsolationForest(n_estimators=20)},
+    ...     {"wine": load_dataset("wine"), "iris": load_dataset("iris")},
+    ...     seeds=2,
+    ... )
+    >>> list(comparison.table().index)
+    ['svm', 'forest']
+    """
+    plan = Plan(
+        detectors, datasets, seeds=seeds, max_samples=max_samples, n_jobs=n_jobs
+    )
+    records = list(plan.runs(Store(results), progress=progress))
+    return Comparison(plan, records)
+
+
+class Plan:
+    """What is to be compared, checked before anything is computed."""
+
+    def __init__(self, detectors, datasets, *, seeds, max_samples, n_jobs):
+        if not detectors or not datasets:
+            raise ValueError("compare needs at least one detector and one data set.")
+        check_scalar(seeds, "seeds", Integral, min_val=1)
+        check_scalar(max_samples, "max_samples", Integral, min_val=10)
+        self.seeds = range(seeds)
+        self.max_samples = max_samples
+        self.n_jobs = n_jobs
+        self.detectors = {}
+        for name, detector in detectors.items():
+            check_detector(name, detector)
+            detector = clone(detector)
+            if n_jobs is not None:
+                set_nested(detector, "n_jobs", n_jobs)
+            self.detectors[name] = detector
+        self.problems = [
+            make_problem(name, X, y, max_samples) for name, (X, y) in datasets.items()
+        ]
+
+    def __len__(self):
+        return len(self.problems) * len(self.seeds) * len(self.detectors)
+
+    def runs(self, store, *, progress=False):
+        """Yield the record of each run, known or new, in a fixed order.
+
+        All detectors take their turn with a seed before the next seed begins, so
+        that an interrupted comparison still compares.
+        """
+        warm = set()
+        with _progress_bar(len(self), progress) as bar:
+            for problem in self.problems:
+                for seed in self.seeds:
+                    for name, detector in self.detectors.items():
+                        bar.set_postfix_str(f"{problem.name}, {name}", refresh=False)
+                        yield self._record(problem, seed, name, detector, store, warm)
+                        bar.update()
+
+    def _record(self, problem, seed, name, detector, store, warm):
+        key = run_key(detector, problem, seed, self.max_samples)
+        labels = {"key": key, "dataset": problem.name, "detector": name, "seed": seed}
+        known = store.get(key)
+        if known is not None:
+            return {**known, **labels, "reused": True}
+        if name not in warm:
+            warm_up(detector, problem)
+            warm.add(name)
+        record = {**labels, **run(detector, problem, seed, self.max_samples)}
+        store.add(record)
+        return {**record, "reused": False}
+
+
+class _Silence:
+    """Stands in for the progress bar where none is wanted."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        return None
+
+    def set_postfix_str(self, text, refresh=True):
+        pass
+
+    def update(self):
+        pass
+
+
+def _progress_bar(total, progress):
+    if not progress:
+        return _Silence()
+    from tqdm import tqdm
+
+    # A log file gets a line now and then, a terminal a moving bar.
+    interval = 0.1 if sys.stderr.isatty() else 10
+    return tqdm(
+        total=total, unit="run", mininterval=interval, file=sys.stderr, ncols=100
+    )

@@ -1,0 +1,329 @@
+"""The comparison: what it measures, keeps, counts and shows."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from pyod.models.knn import KNN
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skad.benchmark import Comparison, compare, default_detectors
+from skad.benchmark._compare import Plan
+from skad.benchmark._problem import make_problem
+from skad.benchmark._store import Store, describe, run_key
+from skad.interop import PyODDetector
+
+
+class Norm(BaseEstimator):
+    """Minus the distance to the origin; the sign and the failures are parameters."""
+
+    calls = 0
+
+    def __init__(self, sign=1, fails_above=math.inf, random_state=None):
+        self.sign = sign
+        self.fails_above = fails_above
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        Norm.calls += 1
+        assert y is None
+        if X.shape[1] > self.fails_above:
+            raise ValueError("too wide\nfor me")
+        return self
+
+    def score_samples(self, X):
+        return -self.sign * np.linalg.norm(X, axis=1)
+
+
+class NotFinite(Norm):
+    def score_samples(self, X):
+        return np.full(len(X), np.nan)
+
+
+class Interrupts(Norm):
+    """Stands for a person who presses Ctrl-C during the third fit."""
+
+    def fit(self, X, y=None):
+        super().fit(X)
+        if Norm.calls == 3:
+            raise KeyboardInterrupt
+        return self
+
+
+@pytest.fixture(autouse=True)
+def _no_calls_yet():
+    Norm.calls = 0
+
+
+def planted(n_features=3, n_samples=80, n_anomalies=10, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_features))
+    y = np.zeros(n_samples, dtype=int)
+    y[:n_anomalies] = 1
+    X[:n_anomalies] += 6
+    return X, y
+
+
+NARROW, WIDE = planted(2), planted(5, seed=1)
+
+
+def test_perfect_and_inverted_scores_get_one_and_zero():
+    comparison = compare({"up": Norm(), "down": Norm(sign=-1)}, {"a": NARROW}, seeds=2)
+    assert comparison.scores("auroc").loc["a"].to_dict() == {"up": 1.0, "down": 0.0}
+    assert comparison.table()["rank"].to_dict() == {"up": 1.0, "down": 2.0}
+
+
+@pytest.mark.parametrize("labels", [{0: 1, 1: -1}, {0: False, 1: True}])
+def test_every_convention_of_labels_is_understood(labels):
+    X, y = NARROW
+    y = np.array([labels[label] for label in y])
+    assert compare({"up": Norm()}, {"a": (X, y)}, seeds=1).records[0]["auroc"] == 1
+
+
+def test_pyod_detectors_get_their_own_sign():
+    detectors = {
+        "plain": KNN(),
+        "piped": make_pipeline(StandardScaler(), KNN()),
+        "wrapped": PyODDetector(KNN()),
+    }
+    scores = compare(detectors, {"a": planted(n_anomalies=4)}, seeds=1).scores()
+    assert (scores.loc["a"] > 0.9).all()
+
+
+def test_the_mean_is_over_data_sets_of_the_mean_over_seeds():
+    comparison = compare(
+        {"forest": IsolationForest(n_estimators=2)},
+        {"a": (NARROW[0] / 4, NARROW[1]), "b": (WIDE[0] / 9, WIDE[1])},
+        seeds=3,
+    )
+    runs = comparison.to_frame().pivot(index="dataset", columns="seed", values="auroc")
+    row = comparison.table().loc["forest"]
+    assert row["auroc"] == pytest.approx(runs.mean(axis=1).mean())
+    squared_errors = runs.var(axis=1) / 3
+    assert row["auroc_se"] == pytest.approx(np.sqrt(squared_errors.sum()) / 2)
+
+
+def test_the_same_seeds_give_the_same_scores():
+    first, second = (
+        compare({"forest": IsolationForest(n_estimators=3)}, {"a": WIDE}, seeds=2)
+        for _ in range(2)
+    )
+    assert first.scores().equals(second.scores())
+
+
+def test_one_seed_has_no_standard_error():
+    assert np.isnan(compare({"up": Norm()}, {"a": NARROW}, seeds=1).table().iloc[0, 2])
+
+
+def test_a_failure_is_kept_counted_and_ranked_last():
+    detectors = {"down": Norm(sign=-1), "fails": Norm(fails_above=3)}
+    comparison = compare(detectors, {"a": NARROW, "b": WIDE}, seeds=2)
+    table = comparison.table()
+    assert table.loc["fails", ["n_failed", "n_datasets"]].tolist() == [2, 1]
+    assert table.loc["fails", "auroc"] == 1  # of the data set where it worked
+    assert table["rank"].to_dict() == {"down": 1.5, "fails": 1.5}
+    assert comparison.failures().to_dict("records") == [
+        {
+            "detector": "fails",
+            "dataset": "b",
+            "error": "ValueError: too wide",
+            "n_runs": 2,
+        }
+    ]
+    assert comparison.to_dict()["auroc"]["b"]["fails"] is None
+
+
+def test_scores_that_are_not_finite_are_a_failure():
+    comparison = compare({"nan": NotFinite()}, {"a": NARROW}, seeds=1)
+    assert comparison.records[0]["status"] == "failed"
+    assert "24 of 24 scores are not finite" in comparison.records[0]["error"]
+    assert math.isnan(comparison.table().loc["nan", "auroc"])
+
+
+def test_a_large_data_set_is_reduced_with_its_share_of_anomalies():
+    problem = make_problem("a", *planted(n_samples=400, n_anomalies=40), 100)
+    train, test = problem.split(0, 100)
+    assert (len(train), len(test)) == (70, 30)
+    assert problem.is_anomaly[test].sum() == 3
+    assert not set(train) & set(test)
+
+
+def test_data_frames_reach_the_detector_as_they_are():
+    pd = pytest.importorskip("pandas")
+
+    class Typed(Norm):
+        def fit(self, X, y=None):
+            assert list(X.dtypes.astype(str)) == ["float64", "category"]
+            return self
+
+        def score_samples(self, X):
+            return -X["a"].to_numpy()
+
+    X, y = NARROW
+    frame = pd.DataFrame({"a": X[:, 0], "b": pd.Categorical(["u", "v"] * 40)})
+    comparison = compare({"typed": Typed()}, {"frame": (frame, y)}, seeds=1)
+    assert comparison.records[0]["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(80), "data set 'a': 0 anomalous rows of 80"),
+        (np.arange(80), "data set 'a': y has 80 labels"),
+        (np.ones(9), "data set 'a': .*inconsistent numbers of samples"),
+    ],
+)
+def test_a_bad_data_set_is_named(y, message):
+    with pytest.raises(ValueError, match=message):
+        compare({"up": Norm()}, {"a": (NARROW[0], y)})
+
+
+@pytest.mark.parametrize(
+    "detector", [LogisticRegression(), LocalOutlierFactor(), StandardScaler()]
+)
+def test_what_is_no_detector_is_refused_by_name(detector):
+    with pytest.raises(TypeError, match="detector 'mine'"):
+        compare({"mine": detector}, {"a": NARROW})
+
+
+@pytest.mark.parametrize("argument", [{"seeds": 0}, {"max_samples": 3}])
+def test_a_number_out_of_range_is_refused(argument):
+    with pytest.raises(ValueError, match=next(iter(argument))):
+        compare({"up": Norm()}, {"a": NARROW}, **argument)
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        compare({}, {"a": NARROW})
+
+
+def test_n_jobs_reaches_the_nested_detectors():
+    plan = Plan(
+        {"piped": make_pipeline(StandardScaler(), KNN()), "up": Norm()},
+        {"a": NARROW},
+        seeds=1,
+        max_samples=100,
+        n_jobs=2,
+    )
+    assert plan.detectors["piped"].get_params()["knn__n_jobs"] == 2
+
+
+def test_finished_runs_are_used_again(tmp_path):
+    results = tmp_path / "deep" / "results.jsonl"
+    first = compare({"up": Norm()}, {"a": NARROW}, seeds=2, results=results)
+    calls = Norm.calls
+    second = compare({"new name": Norm()}, {"b": NARROW}, seeds=3, results=results)
+    assert Norm.calls == calls + 2  # the third seed, after a warm-up
+    assert [record["reused"] for record in second.records] == [True, True, False]
+    assert {record["dataset"] for record in second.records} == {"b"}
+    assert second.records[0]["auroc"] == first.records[0]["auroc"]
+    assert (first.n_reused, second.n_reused) == (0, 2)
+
+
+def test_an_interruption_keeps_the_finished_runs(tmp_path):
+    results = tmp_path / "results.jsonl"
+    asked = {"up": Norm(), "last": Interrupts()}, {"a": NARROW}
+    with pytest.raises(KeyboardInterrupt):
+        compare(*asked, seeds=1, results=results)
+    assert len(results.read_text().splitlines()) == 1
+    comparison = compare(*asked, seeds=1, results=results)
+    assert [record["reused"] for record in comparison.records] == [True, False]
+
+
+def test_a_failed_run_is_tried_again(tmp_path):
+    results = tmp_path / "results.jsonl"
+    for _ in range(2):
+        asked = {"fails": Norm(fails_above=1)}, {"a": NARROW}
+        comparison = compare(*asked, seeds=1, results=results)
+        assert not comparison.records[0]["reused"]
+
+
+def test_a_line_that_was_cut_off_is_made_again(tmp_path):
+    results = tmp_path / "results.jsonl"
+    compare({"up": Norm()}, {"a": NARROW}, seeds=2, results=results)
+    whole = results.read_text()
+    results.write_text(whole[:-20])
+    comparison = compare({"up": Norm()}, {"a": NARROW}, seeds=2, results=results)
+    assert [record["reused"] for record in comparison.records] == [True, False]
+    assert json.loads(results.read_text().splitlines()[-1])["seed"] == 1
+
+
+def test_the_key_follows_all_that_a_result_depends_on():
+    problem = make_problem("a", *NARROW, 100)
+    key = run_key(Norm(), problem, 0, 100)
+    assert key == run_key(Norm(), make_problem("b", *NARROW, 100), 0, 100)
+    others = [
+        run_key(Norm(sign=2), problem, 0, 100),
+        run_key(NotFinite(), problem, 0, 100),
+        run_key(Norm(), make_problem("a", *WIDE, 100), 0, 100),
+        run_key(Norm(), make_problem("a", NARROW[0], 1 - NARROW[1], 100), 0, 100),
+        run_key(Norm(), problem, 1, 100),
+        run_key(Norm(), problem, 0, 99),
+    ]
+    assert len({key, *others}) == 7
+
+
+def test_a_description_tells_nested_parameters_and_arrays_apart():
+    values = [
+        make_pipeline(StandardScaler(), KNN(n_neighbors=3)),
+        make_pipeline(StandardScaler(), KNN(n_neighbors=4)),
+        Norm(sign=np.zeros(2000)),
+        Norm(sign=np.r_[np.zeros(1000), 1, np.zeros(999)]),
+    ]
+    assert len({json.dumps(describe(value)) for value in values}) == 4
+
+
+def test_an_incomplete_round_stays_out_of_the_tables():
+    plan = Plan(
+        {"up": Norm(), "down": Norm(sign=-1)},
+        {"a": NARROW, "b": WIDE},
+        seeds=2,
+        max_samples=100,
+        n_jobs=None,
+    )
+    records = list(plan.runs(Store()))
+    comparison = Comparison(plan, records[:3])
+    assert comparison.interrupted
+    assert list(comparison.scores().index) == ["a"]
+    assert len(comparison.to_frame()) == 3
+    nothing = Comparison(plan, records[:1])
+    assert nothing.scores().empty
+    assert nothing.table()["auroc"].isna().all()
+
+
+def test_no_run_at_all_has_tables_too():
+    plan = Plan({"up": Norm()}, {"a": NARROW}, seeds=1, max_samples=99, n_jobs=None)
+    assert Comparison(plan, []).to_dict()["summary"][0]["auroc"] is None
+
+
+def test_warnings_are_kept():
+    class Warns(Norm):
+        def fit(self, X, y=None):
+            import warnings
+
+            warnings.warn("so so", UserWarning, stacklevel=1)
+            return super().fit(X)
+
+    comparison = compare({"warns": Warns()}, {"a": NARROW}, seeds=2)
+    assert comparison.warnings()["warnings"].tolist() == ["UserWarning: so so"]
+    assert comparison.warnings()["n_runs"].tolist() == [2]
+
+
+def test_default_detectors_by_name_in_any_case():
+    detectors = default_detectors(["knn", "isolation-forest"])
+    assert list(detectors) == ["KNN", "IsolationForest"]
+    with pytest.raises(ValueError, match="unknown detector 'nn'; known are .*KNN"):
+        default_detectors(["nn"])
+
+
+def test_all_default_detectors_run():
+    data = {"a": planted(4, n_samples=60)}
+    comparison = compare(default_detectors(), data, seeds=1)
+    assert comparison.failures().empty
+    assert (comparison.scores().loc["a"] > 0.5).all()

@@ -1,0 +1,342 @@
+"""The command line: what it prints and writes, and how it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+
+from skad._cli import _errors as errors
+from skad._cli import main
+from skad.benchmark import _registry as registry
+
+pd = pytest.importorskip("pandas")
+
+
+class Fails(IsolationForest):
+    """Fails on data of three columns."""
+
+    def fit(self, X, y=None):
+        if X.shape[1] == 3:
+            raise ValueError("three is too many")
+        return super().fit(X)
+
+
+class Interrupts(IsolationForest):
+    """Stands for a person who presses Ctrl-C during the third fit."""
+
+    calls = 0
+
+    def fit(self, X, y=None):
+        Interrupts.calls += 1
+        if Interrupts.calls == 3:
+            raise KeyboardInterrupt
+        print("talkative")
+        return super().fit(X)
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Three small detectors, a folder of two small data sets, an empty folder."""
+    Interrupts.calls = 0
+    detectors = {
+        "Quick": lambda: IsolationForest(n_estimators=2),
+        "Fails": lambda: Fails(n_estimators=2),
+        "Slow": lambda: Interrupts(n_estimators=2),
+    }
+    monkeypatch.setattr(registry, "_DETECTORS", detectors)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name, n_features in (("one", 2), ("two", 3)):
+        X = np.random.default_rng(0).normal(size=(60, n_features))
+        X[:8] += 4
+        np.savez(tmp_path / "data" / f"{name}.npz", X=X, y=np.arange(60) < 8)
+    return tmp_path
+
+
+def compare(*options):
+    return main(["--data", "data", "--seeds", "2", *options])
+
+
+def test_compare_prints_a_table_and_writes_a_report(small, capsys):
+    assert compare("--detectors", "quick,fails") == 0
+    out, err = capsys.readouterr()
+    assert "AUROC" in out
+    assert "Fails *" in out
+    assert "Fails failed on two (2 runs): ValueError: three is too many" in out
+    assert "8/8" in err  # the progress bar
+    folder = small / "skad-report"
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html",
+        "results.jsonl",
+        "runs.csv",
+        "summary.csv",
+    }
+    assert len(pd.read_csv(folder / "runs.csv")) == 8
+    command = "python -m skad compare --data data --detectors quick,fails --seeds 2"
+    assert command in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_json_is_all_that_is_printed(small, capsys):
+    Interrupts.calls = 10
+    assert compare("--json", "--detectors", "slow,fails") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {row["detector"] for row in result["summary"]} == {"Slow", "Fails"}
+    assert result["auroc"]["two"]["Fails"] is None
+    assert len(result["runs"]) == 8
+
+
+def test_an_interruption_writes_a_report_and_the_next_call_goes_on(small, capsys):
+    options = ("--detectors", "quick,slow", "--output", "out", "--datasets", "one")
+    assert compare(*options) == 130
+    out, err = capsys.readouterr()
+    assert "interrupted after 3 of 4 runs" in err
+    assert "Quick" in out  # the first seed is complete
+    report = small / "out" / "report.html"
+    assert "3 of 4 runs were made" in report.read_text(encoding="utf-8")
+    assert len((small / "out" / "results.jsonl").read_text().splitlines()) == 3
+    assert compare(*options) == 0
+    assert "3 runs are from an earlier call" in capsys.readouterr().err
+    assert "runs were made." not in report.read_text(encoding="utf-8")
+    assert compare(*options, "--fresh") == 0
+    assert "earlier call" not in capsys.readouterr().err
+
+
+def test_an_interruption_at_once_says_so(small, capsys):
+    Interrupts.calls = 2
+    # The warm-up is interrupted.
+    assert compare("--detectors", "slow") == 130
+    out, err = capsys.readouterr()
+    assert "no table yet" in out
+    assert "interrupted after 0 of 4 runs" in err
+
+
+def test_a_bad_file_is_named_and_the_others_go_on(small, capsys):
+    (small / "data" / "bad.npz").write_text("no archive")
+    np.savez(small / "data" / "dull.npz", X=np.ones((20, 2)), y=np.zeros(20))
+    assert compare("--detectors", "quick") == 1
+    out, err = capsys.readouterr()
+    assert "AUROC" in out
+    for name in ("bad.npz", "dull.npz"):
+        assert name in err
+        assert name in (small / "skad-report" / "report.html").read_text("utf-8")
+
+
+def test_the_embedded_data_are_compared_by_default(small, capsys):
+    options = ("--detectors", "quick", "--datasets", "wine", "--seeds", "1")
+    assert main([*options, "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["auroc"]) == ["wine"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--detectors", "nonsense"], "unknown detector 'nonsense'; known are Quick,"),
+        (["--datasets", "nonsense"], "unknown data set 'nonsense'; known are "),
+        (["--data", "nowhere"], "is not a folder"),
+        (["--data", "."], "has no .npz files"),
+        (["--seeds", "0"], "'0' is not a positive integer"),
+        (["--detectors", ","], "expected names separated by commas"),
+        (["--max-samples", "3"], "max_samples"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_status_two(small, capsys, options, message):
+    assert main(options) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err.splitlines()[-1]
+
+
+def test_data_of_which_nothing_can_be_read_is_an_error(small, capsys):
+    for path in (small / "data").iterdir():
+        path.write_text("no archive")
+    assert compare() == 2
+    assert "no data set could be read: data/one.npz" in capsys.readouterr().err.replace(
+        "\\", "/"
+    )
+
+
+def test_an_output_that_is_a_file_is_an_error(small, capsys):
+    (small / "taken").touch()
+    assert compare("--output", "taken", "--detectors", "quick") == 2
+    assert "taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [("jinja2", [], "benchmark"), ("pandas", ["detect", "a.csv"], "table")],
+)
+def test_a_missing_dependency_names_the_extra(
+    monkeypatch, capsys, package, arguments, extra
+):
+    found = errors.find_spec
+    monkeypatch.setattr(
+        errors, "find_spec", lambda name: None if name == package else found(name)
+    )
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err == (
+        f'skad: error: {package} is not installed; run: pip install "skad[{extra}]"\n'
+    )
+
+
+@pytest.mark.parametrize("options", [["--help"], ["detect", "--help"], ["--version"]])
+def test_help_needs_nothing_heavy(options):
+    code = (
+        "import sys; from skad._cli import main; status = main(sys.argv[1:]); "
+        "assert status == 0; assert 'numpy' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *options], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "skad" in done.stdout
+
+
+def mixed_table(n_samples=200):
+    """A table as people have it; rows 17 and 42 are strange, each in its way."""
+    rng = np.random.default_rng(0)
+    colour = rng.choice(["red", "green", "blue"], n_samples).astype(object)
+    table = pd.DataFrame(
+        {
+            "id": [f"customer-{i}" for i in range(n_samples)],
+            "number": np.arange(1000, 1000 + n_samples),
+            "amount": rng.normal(100, 5, n_samples),
+            "count": rng.integers(0, 4, n_samples),
+            "colour": colour,
+            "paid": rng.random(n_samples) < 0.5,
+            "when": pd.Timestamp("2026-01-01")
+            + pd.to_timedelta(rng.integers(0, 10**6, n_samples), unit="s"),
+            "same": "always",
+            "empty": np.nan,
+        }
+    )
+    table.loc[16, ["amount", "count"]] = [400.0, 30]
+    table.loc[41, "when"] = pd.Timestamp("2041-01-01")
+    table.loc[41, "amount"] = 300.0
+    table.loc[::9, "amount"] = np.nan
+    table.loc[5::11, "colour"] = None
+    return table
+
+
+def detect(*arguments):
+    return main(["detect", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_detect_finds_and_explains_planted_rows(tmp_path, capsys, ending):
+    path = tmp_path / f"table.{ending}"
+    if ending == "parquet":
+        mixed_table().to_parquet(path)
+    else:
+        mixed_table().to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
+    assert detect(path, "--top", 3, "--contamination", 0.05) == 0
+    out, err = capsys.readouterr()
+    for note in (
+        "column 'id' is left out: its texts are (nearly) all different",
+        "column 'number' is left out: it counts the rows",
+        "column 'when' is a time, read as seconds",
+        "column 'same' is left out: it is constant",
+        "column 'empty' is left out: all of its values are missing",
+    ):
+        assert note in err
+    scores = pd.read_csv(tmp_path / "table-scores.csv")
+    assert scores["row"].tolist() == list(range(1, 201))
+    assert set(scores.nsmallest(2, "score")["row"]) == {17, 42}
+    assert set(scores["label"]) == {-1, 1}
+    assert (scores["label"] == -1).sum() == 10
+    by_row = scores.set_index("row")
+    assert {by_row.loc[17, "feature_1"], by_row.loc[17, "feature_2"]} == {
+        "amount",
+        "count",
+    }
+    assert {by_row.loc[42, "feature_1"], by_row.loc[42, "feature_2"]} == {
+        "amount",
+        "when",
+    }
+    assert "The 3 strangest of 200 rows; 10 are labelled -1." in out
+    assert "amount = 400" in out
+    assert "2041-01-01" in out
+
+
+def test_detect_reads_npz_and_writes_parquet(tmp_path, capsys):
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    X[7, 1] = 12
+    np.savez(tmp_path / "data.npz", X=X, y=np.zeros(100))
+    output = tmp_path / "out.parquet"
+    assert detect(tmp_path / "data.npz", "--output", output, "--drop", "x2") == 0
+    scores = pd.read_parquet(output)
+    strangest = scores.loc[scores["score"].idxmin()]
+    assert (strangest["row"], strangest["feature_1"]) == (8, "x1")
+    assert strangest["value_1"] == "12"
+    assert "feature_3" not in scores
+    assert "y is not used" in capsys.readouterr().err
+
+
+def test_detect_gives_the_same_scores_to_the_same_seed(tmp_path):
+    path = tmp_path / "table.csv"
+    mixed_table(60).to_csv(path, index=False)
+    frames = []
+    for name, seed in (("a.csv", 1), ("b.csv", 1), ("c.csv", 2)):
+        assert detect(path, "--output", tmp_path / name, "--seed", seed) == 0
+        frames.append(pd.read_csv(tmp_path / name))
+    assert frames[0].equals(frames[1])
+    assert not frames[0]["score"].equals(frames[2]["score"])
+
+
+def test_detect_says_what_it_replaces(tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    mixed_table(60).to_csv(path, index=False)
+    for said in (False, True):
+        assert detect(path) == 0
+        err = capsys.readouterr().err
+        assert ("was there and has been replaced" in err) == said
+
+
+GOOD = "a,b\n" + "\n".join(f"{i % 7},{i % 5}" for i in range(30))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("absent.csv", None, [], "absent.csv is not a file"),
+        ("table.xls", GOOD, [], "unknown ending; known are .csv,"),
+        ("table.csv", "", [], "table.csv is empty"),
+        ("table.csv", "a,b\n", [], "has 0 rows; expected at least 10"),
+        ("table.csv", "a,b\n1,2\n", [], "has 1 rows; expected at least 10"),
+        ("table.csv", "a,b,a\n1,2,3\n", [], "several columns are called 'a'"),
+        ("table.csv", GOOD + "\n1,2,3,4", [], "cannot be read"),
+        ("table.csv", GOOD + "\ninf,2", [], "column 'a' holds 1 infinite values"),
+        ("table.csv", GOOD, ["--drop", "c"], "no column 'c' to drop; there are a, b"),
+        ("table.csv", GOOD, ["--drop", "a,b"], "no column is left"),
+        ("table.csv", GOOD, ["--contamination", "2"], "contamination"),
+        ("table.csv", GOOD, ["--output", "scores.txt"], "unknown ending"),
+        ("table.csv", GOOD, ["--output", "table.csv"], "is the input"),
+        ("table.csv", GOOD, ["--output", "no/where.csv"], "is not a folder"),
+        ("table.parquet", "no parquet", [], "cannot be read"),
+        ("table.npz", "no archive", [], "cannot be read"),
+    ],
+)
+def test_detect_refuses_in_one_line(
+    tmp_path, monkeypatch, capsys, name, content, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path(name).write_text(content)
+    assert detect(name, *options) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("skad: error: ")
+    assert message in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    command = [sys.executable, "-m", "skad", "detect", str(tmp_path / "absent.csv")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("skad: error:")
