@@ -1,0 +1,1 @@
+"""Numba kernels: functions on arrays, without classes and without validation."""
