@@ -28,9 +28,7 @@ def column_support(X):
         The grid's step, 0 for a continuous column.
     """
     low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
-    step = np.array(
-        [_grid_step(X[:, j], low[j], high[j]) for j in range(X.shape[1])]
-    )
+    step = np.array([_grid_step(X[:, j], low[j], high[j]) for j in range(X.shape[1])])
     return low - step / 2, high + step / 2, step
 
 

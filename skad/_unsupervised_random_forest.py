@@ -9,7 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skad._base import BaseDetector
-from skad._kernels._leaves import apply, leaf_sums
+from skad._kernels._leaves import apply, leaf_sums, separations, subtree_totals
 from skad._kernels._trees import grow_tree
 from skad._support import column_support
 
@@ -165,6 +165,37 @@ class UnsupervisedRandomForest(BaseDetector):
         own = [np.sqrt(weights[leaves].sum(axis=1)) for leaves in (left, right)]
         return np.minimum(similarity / np.outer(*own), 1)
 
+    def explain(self, X):
+        """Attribute the distance of each row from the core to the features.
+
+        A feature gets what a row and the core rows lose in similarity where a
+        split on it parts them. The little that comes from the normalisation is
+        spread in proportion, so that a row sums to ``-score_samples(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to explain.
+
+        Returns
+        -------
+        attributions : ndarray of shape (n_samples, n_features)
+            The larger, the more the feature makes the row an anomaly; never
+            negative.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        credits = separations(
+            self._to_unit(X),
+            self._forest,
+            self._leaf_weights[:, 0],
+            self._core_totals[:, 0],
+            self._core_totals[:, 1],
+        )
+        total = credits.sum(axis=1, keepdims=True)
+        shares = np.divide(credits, total, out=np.zeros_like(credits), where=total > 0)
+        return shares * -self._score_samples(X)[:, None]
+
     def _validate(self, X, *, reset):
         X = validate_data(
             self,
@@ -240,6 +271,17 @@ class UnsupervisedRandomForest(BaseDetector):
         chosen = np.argsort(-centrality, kind="stable")[:n_core]
         self._tables = np.column_stack(
             [self._core_table(leaves, own, chosen) / n_core, self._leaf_weights]
+        )
+        self._core_totals = self._count_core(leaves[chosen], own[chosen])
+
+    def _count_core(self, leaves, own):
+        squared = self._leaf_weights[leaves, 0] / own[:, None] ** 2
+        counts = [
+            np.bincount(leaves.ravel(), weights, minlength=len(self._leaf_weights))
+            for weights in (None, squared.ravel())
+        ]
+        return np.column_stack(
+            [subtree_totals(self._forest[0], count.astype(float)) for count in counts]
         )
 
     def _core_table(self, leaves, own, chosen):

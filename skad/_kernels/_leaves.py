@@ -18,18 +18,23 @@ _LANES = 8
 
 
 @njit(cache=True, nogil=True)
+def _next_node(X, i, node, tree, nodes, missing_left, positions, first):
+    feature = nodes[node].feature
+    value = X[i, feature]
+    if np.isnan(value):
+        goes_left = missing_left[node]
+    else:
+        if first[feature] >= 0:
+            value = positions[tree, first[feature] + int(value)]
+        goes_left = value <= nodes[node].threshold
+    return nodes[node].left + (0 if goes_left else 1)
+
+
+@njit(cache=True, nogil=True)
 def _leaf(X, i, tree, nodes, root, missing_left, positions, first):
     node = root
     while nodes[node].left != node:
-        feature = nodes[node].feature
-        value = X[i, feature]
-        if np.isnan(value):
-            goes_left = missing_left[node]
-        else:
-            if first[feature] >= 0:
-                value = positions[tree, first[feature] + int(value)]
-            goes_left = value <= nodes[node].threshold
-        node = nodes[node].left + (0 if goes_left else 1)
+        node = _next_node(X, i, node, tree, nodes, missing_left, positions, first)
     return node
 
 
@@ -121,3 +126,57 @@ def apply(X, forest):
             _apply_tree(X, start, stop, plain, tree, forest, leaves)
             result[start:stop, tree] = leaves[: stop - start]
     return result
+
+
+@njit(cache=True, nogil=True)
+def subtree_totals(nodes, values):
+    """Turn values of the leaves into totals over the leaves below each node."""
+    totals = values.copy()
+    for node in range(nodes.shape[0] - 1, -1, -1):
+        left = nodes[node].left
+        if left != node:
+            totals[node] = totals[left] + totals[left + 1]
+    return totals
+
+
+@njit(cache=True, nogil=True)
+def separations(X, forest, weights, core_rows, core_weight):
+    """Credit the features at which a row parts from the rows of the core.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows in the trees' units.
+    forest : tuple
+        The forest.
+    weights : ndarray of shape (n_nodes,)
+        Weight of sharing each leaf.
+    core_rows, core_weight : ndarray of shape (n_nodes,)
+        Number of core rows below a node, and their normalised leaf weights.
+
+    Returns
+    -------
+    credits : ndarray of shape (n_rows, n_features)
+        Half the sum of the squared lengths that a pair of unit vectors does not
+        share, added over the core rows, per splitting feature.
+    """
+    nodes, roots, missing_left, positions, first = forest
+    credits = np.zeros(X.shape)
+    leaves = apply(X, forest)
+    for i in range(X.shape[0]):
+        squared_length = 0.0
+        for tree in range(roots.shape[0]):
+            squared_length += weights[leaves[i, tree]]
+        for tree in range(roots.shape[0]):
+            own = weights[leaves[i, tree]] / squared_length
+            node = roots[tree]
+            while nodes[node].left != node:
+                following = _next_node(
+                    X, i, node, tree, nodes, missing_left, positions, first
+                )
+                other = 2 * nodes[node].left + 1 - following
+                credits[i, nodes[node].feature] += 0.5 * (
+                    own * core_rows[other] + core_weight[other]
+                )
+                node = following
+    return credits

@@ -14,9 +14,7 @@ and a tree stays in the fastest cache while rows walk down.
 import numpy as np
 from numba import njit
 
-NODE = np.dtype(
-    [("threshold", np.float32), ("feature", np.int32), ("left", np.int32)]
-)
+NODE = np.dtype([("threshold", np.float32), ("feature", np.int32), ("left", np.int32)])
 
 # Draws of a splittable feature before the node is searched feature by feature.
 _TRIES = 16

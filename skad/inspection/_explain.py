@@ -1,0 +1,51 @@
+"""Explaining the score of a detector or of a pipeline that ends in one."""
+
+from sklearn.pipeline import Pipeline
+
+
+def explain(estimator, X):
+    """Attribute the anomaly of each row to the detector's features.
+
+    A :class:`~sklearn.pipeline.Pipeline` does not forward ``explain``: here its
+    transformers are applied first, and the attributions belong to their output.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted detector with ``explain``, or a pipeline that ends in one.
+
+    X : array-like of shape (n_samples, n_features)
+        The rows to explain.
+
+    Returns
+    -------
+    attributions : ndarray of shape (n_samples, n_features_out)
+        As returned by the detector.
+
+    Raises
+    ------
+    TypeError
+        If the detector has no ``explain``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skad import UnsupervisedRandomForest
+    >>> from skad.inspection import explain
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> forest = UnsupervisedRandomForest(random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), forest).fit(X)
+    >>> explain(pipeline, [[0.0, 6.0]]).argmax()
+    np.int64(1)
+    """
+    detector = estimator
+    if isinstance(estimator, Pipeline):
+        detector = estimator[-1]
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+    if not hasattr(detector, "explain"):
+        raise TypeError(
+            f"estimator must have a method explain; {type(detector).__name__} has none."
+        )
+    return detector.explain(X)
