@@ -38,22 +38,28 @@ flagged = detector.predict(X) == -1
 # The picture
 # -----------
 #
-# Dark means strange. The line is the threshold: rows outside it get the label -1.
-# The forest follows the moons, including the empty space between them, which a
-# single ellipse or a distance from the centre would call ordinary.
+# Only the order of scores matters, so the shade is the rank of a place: the darker,
+# the stranger. The line is the threshold: rows outside it get the label -1. The forest
+# follows the moons and finds the gap between them, which a single ellipse would call
+# ordinary. Splits look at one feature at a time, which shows in the streaks along the
+# axes; with more features they fade.
 
 import matplotlib.pyplot as plt
+from scipy.stats import rankdata
 
 a, b = np.meshgrid(np.linspace(-1.8, 2.8, 150), np.linspace(-1.3, 1.8, 110))
 score = detector.score_samples(np.column_stack([a.ravel(), b.ravel()]))
+rank = (rankdata(score) / score.size).reshape(a.shape)
 score = score.reshape(a.shape)
 
 fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
-shades = ax.contourf(a, b, score, levels=20, cmap="Blues_r")
-ax.contour(a, b, score, [detector.offset_], colors="black", linestyles="solid")
+shades = ax.contourf(a, b, rank, levels=20, cmap="Blues_r")
+ax.contour(
+    a, b, score, [detector.offset_], colors="black", linestyles="solid", linewidths=0.8
+)
 ax.scatter(*X[~flagged].T, s=8, color="white", edgecolor="0.3", linewidth=0.4)
 ax.scatter(*X[flagged].T, s=28, color="C1", edgecolor="black", label="flagged")
-ax.set(xlabel="feature 0", ylabel="feature 1", title="Score; high means normal")
+ax.set(xlabel="feature 0", ylabel="feature 1", title="The stranger, the darker")
 ax.legend(loc="lower left")
-fig.colorbar(shades, ax=ax, label="score_samples")
+fig.colorbar(shades, ax=ax, label="rank of score_samples")
 plt.show()

@@ -19,7 +19,7 @@ from sklearn.datasets import load_breast_cancer
 
 data = load_breast_cancer(as_frame=True)
 benign = data.data[data.target == 1]
-malignant = data.data[data.target == 0].iloc[[1]]
+malignant = data.data[data.target == 0].head(1)
 X = pd.concat([benign, malignant], ignore_index=True)
 
 # %%
@@ -30,7 +30,7 @@ from skad import UnsupervisedRandomForest
 
 detector = UnsupervisedRandomForest(random_state=0).fit(X)
 scores = pd.Series(detector.score_samples(X))
-print(f"{scores.rank()[len(X) - 1]:.0f} of {len(X)} from the strangest")
+print(f"It is number {scores.rank().iloc[-1]:.0f} of {len(X)}, the strangest first.")
 
 # %%
 # The reasons

@@ -56,9 +56,10 @@ detectors = {
 #
 # Scores have different scales, so the shade is the rank of a place: the darker, the
 # stranger. The contour encloses the most ordinary half of the plane. HBOS looks at one
-# feature at a time and finds ordinary places where no point is; the isolation forest
-# has traces of the same. LOF judges by the neighbours' density, which makes the tight
-# cluster a very small island.
+# feature at a time and finds ordinary places where no point is; both forests, whose
+# splits are parallel to the axes, show traces of the same. LOF judges by the
+# neighbours' density, which makes the tight cluster a very small island. In two
+# dimensions the nearest neighbours are hard to beat.
 
 import matplotlib.pyplot as plt
 from scipy.stats import rankdata

@@ -3,7 +3,13 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state, gen_even_slices
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_random_state,
+    gen_even_slices,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,9 +24,14 @@ _MAX_REFERENCE = 4096
 _ROW_TASKS = 8
 
 
-def _grow(U, low, high, step, n_rows, n_synthetic, masked, widen, seed):
+def _grow(
+    U, low, high, step, n_rows, n_synthetic, masked, positions, first, widen, seed
+):
     rng = np.random.default_rng(seed)
     Z = U[rng.integers(0, U.shape[0], n_rows)]
+    for j in np.flatnonzero(first >= 0):
+        known = ~np.isnan(Z[:, j])
+        Z[known, j] = positions[first[j] + Z[known, j].astype(int)]
     return grow_tree(Z, low, high, step, n_synthetic, widen, masked, False, rng)
 
 
@@ -45,7 +56,7 @@ class UnsupervisedRandomForest(BaseDetector):
         Rows that each tree is grown on, drawn with replacement; all of them if
         there are fewer.
 
-    synthetic_ratio : float, default=30.0
+    synthetic_ratio : float, default=3.0
         Uniform rows per real row. They are counted, never drawn.
 
     similarity : {"normalized_gap", "breiman"}, default="normalized_gap"
@@ -54,6 +65,11 @@ class UnsupervisedRandomForest(BaseDetector):
 
     core : float, default=0.75
         Share of the most central training rows that make up the core.
+
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns whose values have no order: those of a DataFrame that are not
+        numbers or booleans, a mask, or names or indices. A value never seen in
+        training counts as a category of its own.
 
     contamination : float, default=0.1
         Share of anomalies in the training data, which sets the threshold.
@@ -108,6 +124,7 @@ class UnsupervisedRandomForest(BaseDetector):
         "max_samples": [Interval(Integral, 2, None, closed="left")],
         "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
         "similarity": [StrOptions({"normalized_gap", "breiman"})],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "core": [Interval(Real, 0, 1, closed="right")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -118,9 +135,10 @@ class UnsupervisedRandomForest(BaseDetector):
         n_estimators=300,
         *,
         max_samples=256,
-        synthetic_ratio=30.0,
+        synthetic_ratio=3.0,
         similarity="normalized_gap",
         core=0.75,
+        categorical_features="from_dtype",
         contamination=0.1,
         n_jobs=None,
         random_state=None,
@@ -130,6 +148,7 @@ class UnsupervisedRandomForest(BaseDetector):
         self.synthetic_ratio = synthetic_ratio
         self.similarity = similarity
         self.core = core
+        self.categorical_features = categorical_features
         self.contamination = contamination
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -197,33 +216,90 @@ class UnsupervisedRandomForest(BaseDetector):
         return shares * -self._score_samples(X)[:, None]
 
     def _validate(self, X, *, reset):
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=np.float64,
-            order="C",
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=2 if reset else 1,
-        )
-        if reset and np.isnan(X).all(axis=0).any():
-            columns = np.flatnonzero(np.isnan(X).all(axis=0)).tolist()
-            raise ValueError(f"Columns {columns} of X have no value at all.")
-        return X
+        minimum = 2 if reset else 1
+        options = {"dtype": np.float64, "order": "C", "ensure_all_finite": "allow-nan"}
+        categorical = self._find_categorical(X) if reset else self._categorical
+        if categorical.any():
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            matrix = np.empty((len(X), self.n_features_in_))
+            matrix[:, ~categorical] = check_array(
+                _safe_indexing(X, np.flatnonzero(~categorical), axis=1),
+                ensure_min_samples=minimum,
+                ensure_min_features=0,
+                **options,
+            )
+            columns = _safe_indexing(X, np.flatnonzero(categorical), axis=1)
+            matrix[:, categorical] = self._encode(columns, reset=reset)
+        else:
+            matrix = validate_data(
+                self, X, reset=reset, ensure_min_samples=minimum, **options
+            )
+        if reset:
+            self._categorical = categorical
+            if np.isnan(matrix).all(axis=0).any():
+                empty = np.flatnonzero(np.isnan(matrix).all(axis=0)).tolist()
+                raise ValueError(f"Columns {empty} of X have no value at all.")
+        return matrix
+
+    def _find_categorical(self, X):
+        chosen = self.categorical_features
+        n_features = X.shape[1] if len(getattr(X, "shape", ())) == 2 else 0
+        mask = np.zeros(n_features, dtype=bool)
+        if chosen is None or (isinstance(chosen, str) and not hasattr(X, "dtypes")):
+            return mask
+        if isinstance(chosen, str):
+            return np.array([getattr(t, "kind", "O") not in "biufc" for t in X.dtypes])
+        chosen = np.asarray(chosen)
+        if chosen.dtype.kind in "OU":
+            chosen = [list(getattr(X, "columns", ())).index(name) for name in chosen]
+        mask[chosen] = True
+        return mask
+
+    def _encode(self, columns, *, reset):
+        if reset:
+            self._encoder = OrdinalEncoder(
+                handle_unknown="use_encoded_value",
+                unknown_value=-1,
+                encoded_missing_value=np.nan,
+            ).fit(columns)
+        codes = self._encoder.transform(columns)
+        levels = [len(values) for values in self._encoder.categories_]
+        return np.where(codes == -1, levels, codes)
 
     def _fit(self, X):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self.max_samples_ = min(self.max_samples, X.shape[0])
         low, high, step = column_support(X)
         width = np.where(high > low, high - low, 1.0)
+        step, varies = step / width, high > low
+        # A category is one cell of as many as there are, and one for the unseen.
+        first = np.full(X.shape[1], -1)
+        cells = self._n_cells()
+        first[self._categorical] = np.cumsum([0, *cells])[:-1]
+        step[self._categorical] = 1 / np.array(cells)
+        low[self._categorical], width[self._categorical] = 0, 1
         self._low, self._width = low, width
-        self._grow_forest(self._to_unit(X), high > low, step / width, seed)
+        rng = np.random.default_rng([seed, 2])
+        positions = [
+            np.concatenate([(rng.permutation(n) + 0.5) / n for n in cells])
+            if cells
+            else np.empty(0)
+            for _ in range(self.n_estimators)
+        ]
+        self._grow_forest(
+            self._to_unit(X), varies, step, np.array(positions), first, seed
+        )
         self._find_core(X, seed)
+
+    def _n_cells(self):
+        if not self._categorical.any():
+            return []
+        return [len(values) + 1 for values in self._encoder.categories_]
 
     def _to_unit(self, X):
         return (X - self._low) / self._width
 
-    def _grow_forest(self, U, varies, step, seed):
+    def _grow_forest(self, U, varies, step, positions, first, seed):
         low, high = np.zeros(U.shape[1]), varies.astype(float)
         n_synthetic = max(1, round(self.synthetic_ratio * self.max_samples_))
         masked = bool(np.isnan(U).any())
@@ -237,6 +313,8 @@ class UnsupervisedRandomForest(BaseDetector):
                 self.max_samples_,
                 n_synthetic,
                 masked,
+                positions[tree],
+                first,
                 tree % 2 == 1,
                 child,
             )
@@ -250,8 +328,8 @@ class UnsupervisedRandomForest(BaseDetector):
             np.concatenate(nodes),
             roots,
             np.concatenate(missing_left),
-            np.zeros((len(roots), 0)),
-            np.full(U.shape[1], -1),
+            positions,
+            first,
         )
         mass = np.concatenate(real) + np.concatenate(uniform)
         self._leaf_weights = (

@@ -54,6 +54,6 @@ def test_pickle_and_clone_and_jobs_keep_scores(estimator):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 def test_global_random_state_untouched(estimator):
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     clone(estimator).set_params(random_state=None).fit(X)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
