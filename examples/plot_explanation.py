@@ -45,10 +45,10 @@ print(f"sum of the reasons {reasons.sum():.6f}, score {scores.iloc[-1]:.6f}")
 # The picture
 # -----------
 #
-# Beside each of the ten strongest reasons stands the tumour's value and the middle
-# half of the benign ones. The tumour's worst area, perimeter and radius lie far
-# outside, and the forest names them first. The faint bars are the average reasons of
-# the benign tumours: what a feature contributes to any row.
+# Beside each of the ten strongest reasons stands the tumour's value and the range of
+# the middle half of the benign ones: the tumour is far outside in all of them. The
+# grey bars are the average reasons of the benign tumours, what a feature contributes
+# to any row; compare with those, not with zero.
 
 import matplotlib.pyplot as plt
 

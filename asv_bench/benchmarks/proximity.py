@@ -1,4 +1,4 @@
-"""Proximities: the dense matrix, and the neighbours that need none."""
+"""Proximities of all pairs of rows."""
 
 from benchmarks._template import make_table
 from skad import UnsupervisedRandomForest
@@ -15,13 +15,9 @@ class Proximity:
         self.X = make_table(n_samples)
         self.detector = UnsupervisedRandomForest(random_state=0).fit(self.X)
         self.detector.proximity(self.X[:2])
-        self.detector.kneighbors_graph(self.X[:2])
 
     def time_proximity(self, n_samples):
         self.detector.proximity(self.X)
-
-    def time_kneighbors_graph(self, n_samples):
-        self.detector.kneighbors_graph(self.X)
 
     def peakmem_proximity(self, n_samples):
         self.detector.proximity(self.X)
