@@ -15,7 +15,7 @@ PLOT = ["matplotlib>=3.8"]
 PYOD = ["pyod>=3.6"]
 TABLE = ["pandas>=2.2", "pyarrow>=15"]
 BENCHMARK = [*PLOT, *PYOD, *TABLE, "jinja2>=3.1", "tqdm>=4.66"]
-TEST = [*BENCHMARK, "hypothesis>=6.100", "pytest>=8.3"]
+TEST = [*BENCHMARK, "hypothesis>=6.100", "numpydoc>=1.8", "pytest>=8.3"]
 DOC = [
     *BENCHMARK,
     "numpydoc>=1.8",
