@@ -33,6 +33,7 @@ nitpicky = True
 autosummary_generate = True
 autosummary_imported_members = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
