@@ -1,6 +1,6 @@
 """Explaining the score of a detector or of a pipeline that ends in one."""
 
-from sklearn.pipeline import Pipeline
+from skad.inspection._pipeline import unwrap
 
 
 def explain(estimator, X):
@@ -40,12 +40,5 @@ def explain(estimator, X):
     >>> explain(pipeline, [[0.0, 6.0]]).argmax()
     np.int64(1)
     """
-    detector = estimator
-    if isinstance(estimator, Pipeline):
-        detector = estimator[-1]
-        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-    if not hasattr(detector, "explain"):
-        raise TypeError(
-            f"estimator must have a method explain; {type(detector).__name__} has none."
-        )
+    detector, X = unwrap(estimator, X, "explain")
     return detector.explain(X)
