@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
 
 from skad._cli import _errors as errors
 from skad._cli import main
 from skad.benchmark import _registry as registry
-
-pd = pytest.importorskip("pandas")
 
 
 class Fails(IsolationForest):
@@ -237,11 +236,11 @@ def test_detect_finds_and_explains_planted_rows(tmp_path, capsys, ending):
     assert detect(path, "--top", 3, "--contamination", 0.05) == 0
     out, err = capsys.readouterr()
     for note in (
-        "column 'id' is left out: its texts are (nearly) all different",
-        "column 'number' is left out: it counts the rows",
-        "column 'when' is a time, read as seconds",
-        "column 'same' is left out: it is constant",
-        "column 'empty' is left out: all of its values are missing",
+        "left out, texts that are hardly ever the same ('customer-0'): 'id'",
+        "left out, it counts the rows: 'number'",
+        "read as times, in seconds: 'when'",
+        "left out, constant: 'same'",
+        "left out, all values missing: 'empty'",
     ):
         assert note in err
     scores = pd.read_csv(tmp_path / "table-scores.csv")
@@ -258,9 +257,48 @@ def test_detect_finds_and_explains_planted_rows(tmp_path, capsys, ending):
         "amount",
         "when",
     }
-    assert "The 3 strangest of 200 rows; 10 are labelled -1." in out
+    assert "The 3 strangest of 200 rows; 10 labelled -1." in out
     assert "amount = 400" in out
     assert "2041-01-01" in out
+
+
+def test_detect_writes_the_table_as_it_was_beside_the_scores(tmp_path):
+    path = tmp_path / "table.csv"
+    lines = ["code,n,score", *(f"00{i % 7},{i % 5},{i * i % 13}" for i in range(30))]
+    path.write_text("\n".join(lines))
+    assert detect(path, "--drop", "score") == 0
+    written = pd.read_csv(tmp_path / "table-scores.csv", dtype=str)
+    given = pd.read_csv(path, dtype=str)
+    pd.testing.assert_frame_equal(written[["code", "n", "score"]], given)
+    assert "skad_score" in written
+    assert set(written["skad_feature_1"].dropna()) <= {"code", "n"}
+
+
+def test_detect_has_written_when_the_reader_of_its_output_goes_away(tmp_path):
+    path = tmp_path / "table.csv"
+    mixed_table(60).to_csv(path, index=False)
+    command = f"{sys.executable} -m skad detect {path} | true"
+    subprocess.run(command, shell=True, check=True)
+    assert len(pd.read_csv(tmp_path / "table-scores.csv")) == 60
+
+
+def test_detect_says_so_where_ties_leave_no_label(tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n" + "1,x\n2,y\n" * 15)
+    assert detect(path) == 0
+    out = capsys.readouterr().out
+    assert "0 labelled -1" in out
+    assert "No label is -1: too many rows share the lowest score." in out
+
+
+def test_a_reason_is_not_torn_apart_at_the_end_of_a_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 4)))
+    table.columns = [f"a column with number {i}" for i in range(4)]
+    table.to_csv(tmp_path / "table.csv", index=False)
+    assert detect(tmp_path / "table.csv", "--top", 1) == 0
+    lines = capsys.readouterr().out.splitlines()[3:6]
+    assert all("a column with number" in line and "= " in line for line in lines)
 
 
 def test_detect_reads_npz_and_writes_parquet(tmp_path, capsys):
@@ -307,8 +345,8 @@ GOOD = "a,b\n" + "\n".join(f"{i % 7},{i % 5}" for i in range(30))
         ("table.xls", GOOD, [], "unknown ending; known are .csv,"),
         ("table.csv", "", [], "table.csv is empty"),
         ("table.csv", "a,b\n", [], "has 0 rows; expected at least 10"),
-        ("table.csv", "a,b\n1,2\n", [], "has 1 rows; expected at least 10"),
-        ("table.csv", "a,b,a\n1,2,3\n", [], "several columns are called 'a'"),
+        ("table.csv", "a,b\n1,2\n", [], "has 1 row; expected at least 10"),
+        ("table.csv", "a,b,a\n1,2,3\n", [], "has 'a' twice"),
         ("table.csv", GOOD + "\n1,2,3,4", [], "cannot be read"),
         ("table.csv", GOOD + "\ninf,2", [], "column 'a' holds 1 infinite values"),
         ("table.csv", GOOD, ["--drop", "c"], "no column 'c' to drop; there are a, b"),
@@ -317,6 +355,8 @@ GOOD = "a,b\n" + "\n".join(f"{i % 7},{i % 5}" for i in range(30))
         ("table.csv", GOOD, ["--output", "scores.txt"], "unknown ending"),
         ("table.csv", GOOD, ["--output", "table.csv"], "is the input"),
         ("table.csv", GOOD, ["--output", "no/where.csv"], "is not a folder"),
+        ("table.csv", GOOD, ["--n-jobs", "0"], "n_jobs"),
+        ("table.csv", GOOD, ["--seed", "-1"], "random_state"),
         ("table.parquet", "no parquet", [], "cannot be read"),
         ("table.npz", "no archive", [], "cannot be read"),
     ],
@@ -333,6 +373,13 @@ def test_detect_refuses_in_one_line(
     assert err.splitlines()[-1].startswith("skad: error: ")
     assert message in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def test_detect_refuses_a_folder_as_output(tmp_path, capsys):
+    (tmp_path / "table.csv").write_text(GOOD)
+    (tmp_path / "out.csv").mkdir()
+    assert detect(tmp_path / "table.csv", "--output", tmp_path / "out.csv") == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_the_module_runs_as_a_program(tmp_path):

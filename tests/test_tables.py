@@ -1,15 +1,16 @@
-"""Columns as people have them, made ready for a detector."""
+"""Files and columns as people have them, made ready for a detector."""
 
 import decimal
+import pickle
+import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skad._cli._errors import CommandError
-
-pd = pytest.importorskip("pandas")
-
-from skad._cli._table import prepare, read_table  # noqa: E402
+from skad._cli._read import read_table
+from skad._cli._table import prepare
 
 N = 20
 
@@ -28,6 +29,8 @@ def prepared(values):
         (pd.array([True, None] * 9 + [False] * 2), [1.0, np.nan] * 9 + [0, 0]),
         (pd.array([1, None] * 9 + [2, 2]), [1.0, np.nan] * 9 + [2.0, 2.0]),
         (["1.5", "2"] * 10, [1.5, 2.0] * 10),
+        ([" 1 ", "-2e3"] * 10, [1.0, -2000.0] * 10),
+        (["True", "false"] * 10, [1.0, 0.0] * 10),
         ([decimal.Decimal("0.5"), None] * 9 + [decimal.Decimal(2)] * 2, None),
         (pd.to_timedelta(np.arange(N) ** 2, unit="s"), np.arange(N) ** 2.0),
     ],
@@ -54,7 +57,48 @@ def test_what_is_a_number_becomes_a_float(values, expected):
 def test_times_become_seconds(values):
     column, notes = prepared(values)
     np.testing.assert_array_equal(column, 3600.0 * np.arange(N))
-    assert notes == ["column 'a' is a time, read as seconds"]
+    assert notes == ["read as times, in seconds: 'a'"]
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (["31.12.1969", "01.02.1970"], -86400.0),
+        (["01.01.1970 00:01", "31.01.1970 10:00"], 60.0),
+        (["01/13/1970", "02/01/1970"], 12 * 86400.0),
+        (["13/01/1970", "01/02/1970"], 12 * 86400.0),
+        (["1970/01/02", "1970/01/13"], 86400.0),
+    ],
+)
+def test_dates_are_read_where_only_one_reading_fits(values, first):
+    column, notes = prepared(values * 10)
+    assert column[0] == first
+    assert notes == ["read as times, in seconds: 'a'"]
+
+
+def test_times_of_the_day_keep_their_distances():
+    column, _ = prepared(["09:30", "10:00", None, "23:59"] * 5)
+    np.testing.assert_array_equal(column[:4] - column[0], [0, 1800, np.nan, 52140])
+
+
+def test_dates_that_can_be_read_in_two_ways_are_no_dates():
+    column, _ = prepared(["01/02/2026", "03/04/2026"] * 10)
+    assert isinstance(column.dtype, pd.CategoricalDtype)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "note"),
+    [
+        (["1,5", "-2,25"], [1.5, -2.25], "'.' for thousands, ',' decimal"),
+        (["1.234,5", "7"], [1234.5, 7], "'.' for thousands, ',' decimal"),
+        (["1,234.5", "7"], [1234.5, 7], "',' for thousands, '.' decimal"),
+        (["1,234", "987"], [1234, 987], "',' for thousands, '.' decimal"),
+    ],
+)
+def test_numbers_with_separators_are_read_and_it_is_said_how(values, expected, note):
+    column, notes = prepared(values * 10)
+    np.testing.assert_array_equal(column, expected * 10)
+    assert notes == [f"read as numbers, {note}: 'a'"]
 
 
 def test_a_missing_time_stays_missing():
@@ -70,6 +114,7 @@ def test_a_missing_time_stays_missing():
         pd.Categorical(["x", "y"] * 10, categories=["x", "y", "unused"]),
         ["x", 1, "y", 2.5] * 5,
         ["20260101", "x"] * 10,
+        ["1,2,3", "2,1"] * 10,
     ],
 )
 def test_what_is_text_becomes_categories(values):
@@ -81,26 +126,54 @@ def test_what_is_text_becomes_categories(values):
 
 def test_numbers_with_a_stray_text_are_pointed_out():
     _, notes = prepared([str(i % 9) for i in range(N - 1)] + ["n/k"])
-    assert notes == [
-        "column 'a' is read as categories: not all of it is numbers ('n/k')"
-    ]
+    assert notes == ["read as categories, because of 'n/k' among numbers: 'a'"]
+
+
+def test_codes_with_leading_zeros_keep_them():
+    column, notes = prepared(["01067", "80331", None, "01067"] * 5)
+    assert list(column.cat.categories) == ["01067", "80331"]
+    assert notes == ["read as categories, for leading zeros: 'a'"]
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ([None] * N, "all of its values are missing"),
-        ([1.5] * N, "it is constant"),
+        ([None] * N, "all values missing"),
+        ([1.5] * N, "constant"),
+        (["1.5"] * N, "constant"),
+        (["1.0", "1"] * 10, "one and the same number"),
         (np.arange(5, 5 + N), "it counts the rows"),
-        ([f"id {i}" for i in range(N)], "its texts are (nearly) all different"),
-        ([[i] for i in range(N)], "it holds neither numbers nor text"),
-        (np.arange(N) * 1j, "it holds complex numbers"),
+        ([str(i) for i in range(1, N + 1)], "it counts the rows"),
+        (
+            [f"id {i}" for i in range(N)],
+            "texts that are hardly ever the same ('id 0')",
+        ),
+        ([[i] for i in range(N)], "neither numbers nor text"),
+        (np.arange(N) * 1j, "neither numbers nor text"),
     ],
 )
 def test_what_says_nothing_is_left_out(values, reason):
     column, notes = prepared(values)
     assert column is None
-    assert notes == [f"column 'a' is left out: {reason}"]
+    assert notes == [f"left out, {reason}: 'a'"]
+
+
+@pytest.mark.parametrize(
+    "values", [np.arange(N) ** 2, (2**60 + np.arange(N) ** 2).astype(str), [2**60] * 9]
+)
+def test_numbers_that_may_name_rows_are_pointed_out(values):
+    values = [*values, *[3] * (N - len(values))]
+    column, notes = prepared(values)
+    assert column.dtype == np.float64
+    assert notes == [
+        "whole numbers, hardly a value twice; if they name rows, --drop them: 'a'"
+    ]
+
+
+def test_columns_with_the_same_note_share_a_line():
+    table = pd.DataFrame({f"c{i}": [i] * N for i in range(7)} | {"a": np.arange(N) % 3})
+    _, notes = prepare(table)
+    assert notes == ["left out, constant: 'c0', 'c1', 'c2', 'c3', 'c4' and 2 more"]
 
 
 def test_an_infinite_value_is_refused_with_its_row():
@@ -108,20 +181,154 @@ def test_an_infinite_value_is_refused_with_its_row():
         prepared([1.0, 2.0, np.inf] + [0.0] * (N - 3))
 
 
-def test_the_separator_is_found(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("a;b\n" + "1;x\n" * 3)
-    table, notes = read_table(path)
+def read(tmp_path, content, name="table.csv"):
+    path = tmp_path / name
+    if isinstance(content, str):
+        content = content.encode()
+    path.write_bytes(content)
+    return read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("first_line", "row", "separator"),
+    [
+        ("a,b", "1,x", ","),
+        ("a;b", "1;x", ";"),
+        ("a\tb", "1\tx", "\t"),
+        ("a|b", "1|x", "|"),
+        ("a;b", "1,5;2,5", ";"),
+        ('"a;x;y","b"', "1,x", ","),
+        ('"a;x",b', "1;5,x", ","),
+        ("a,x,y;b", "1;x", ";"),
+        ("1,5;2,5", "3,5;4,5", ";"),
+    ],
+)
+def test_the_separator_is_found(tmp_path, first_line, row, separator):
+    table, notes = read(tmp_path, "\n".join([first_line, row, row, row]))
+    assert table.shape[1] == 2
+    told = f"columns are separated by {separator!r}" in notes
+    assert told == (separator != ",")
+
+
+def test_a_quoted_field_may_go_over_lines_and_hold_separators(tmp_path):
+    table, _ = read(tmp_path, "a,b\n" + '"x\n,;,;y",1\n' * 60)
+    assert table["a"].tolist() == ["x\n,;,;y"] * 60
+
+
+def test_values_of_a_text_file_stay_as_they_are_written(tmp_path):
+    table, _ = read(tmp_path, "a, b \n007, 1.50\n1e3,\n")
     assert list(table.columns) == ["a", "b"]
-    assert notes == ["columns are separated by ';'"]
+    assert table["a"].tolist() == ["007", "1e3"]
+    assert table["b"][0] == "1.50"
+    assert table["b"].isna().tolist() == [False, True]
+
+
+def test_excels_line_about_the_separator_is_no_row(tmp_path):
+    table, _ = read(tmp_path, "sep=;\na;b\n1,5;2\n")
+    assert table.to_dict("list") == {"a": ["1,5"], "b": ["2"]}
 
 
 def test_a_first_line_of_numbers_is_a_row(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("1,2\n3,4\n")
-    table, notes = read_table(path)
-    assert table.to_dict("list") == {"column_0": [1, 3], "column_1": [2, 4]}
+    table, notes = read(tmp_path, "1,2\n3,4\n")
+    assert table.to_dict("list") == {"column_0": ["1", "3"], "column_1": ["2", "4"]}
     assert notes == ["the first line holds numbers and is read as a row"]
+
+
+def test_a_first_line_with_a_number_is_pointed_out(tmp_path):
+    table, notes = read(tmp_path, "id,2019,E2\nx,1,2\n")
+    assert list(table.columns) == ["id", "2019", "E2"]
+    assert notes == ["the first line is read as names, although it has 2019"]
+
+
+def test_columns_without_a_name_get_one(tmp_path):
+    table, _ = read(tmp_path, "a,,\n1,2,3\n")
+    assert list(table.columns) == ["a", "column_1", "column_2"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "n_notes"), [("utf-8-sig", 0), ("utf-16", 0), ("cp1252", 1)]
+)
+def test_encodings_of_windows_are_read(tmp_path, encoding, n_notes):
+    table, notes = read(tmp_path, "Größe,b\nÄ,€\n".encode(encoding))
+    assert table.to_dict("list") == {"Größe": ["Ä"], "b": ["€"]}
+    assert len(notes) == n_notes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x00\x01" * 50, "it is not a text file"),
+        (b"a,b\n\x81,1\n", "not a text file in UTF-8 or Windows-1252"),
+        ("\n\n", "blank lines only"),
+        ("a,b\n1,2,3\n4,5,6\n", "the rows have more fields than the first line"),
+        ("a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ('a,b\n1,"2\n', "EOF inside string"),
+        ("a,a\n1,2\n", "the first line, which names the columns, has 'a' twice"),
+        ("x" * 200_000 + ',"' + "y" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_a_text_file_that_cannot_be_read_says_why(tmp_path, content, message):
+    with pytest.raises(CommandError, match=rf"table.csv cannot be read: .*{message}"):
+        read(tmp_path, content)
+
+
+def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(CommandError, match=r"cannot be read: .*Permission denied"):
+        read_table(tmp_path / "table.csv")
+
+
+def test_columns_of_an_npz_file_make_a_table(tmp_path):
+    np.savez(tmp_path / "a.npz", size=np.arange(3.0), kind=["x", "y", "x"])
+    table, notes = read_table(tmp_path / "a.npz")
+    assert table.to_dict("list") == {"size": [0.0, 1.0, 2.0], "kind": ["x", "y", "x"]}
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"X": np.zeros((2, 2, 2))}, r"found X of shape \(2, 2, 2\)"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "columns of the same length"),
+        ({}, "found nothing"),
+        ({"X": np.array([[None]])}, "X holds neither numbers nor text"),
+    ],
+)
+def test_an_npz_file_without_a_table_says_what_it_has(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(CommandError, match=message):
+        read_table(tmp_path / "a.npz")
+
+
+def test_an_npz_file_that_is_damaged_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("X.npy", pickle.dumps([1]))
+    with pytest.raises(CommandError, match="X holds neither numbers nor text"):
+        read_table(path)
+    np.savez(path, X=np.arange(20.0).reshape(10, 2))
+    content = bytearray(path.read_bytes())
+    content[200] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match="cannot be read: Bad CRC"):
+        read_table(path)
+
+
+def test_a_parquet_file_with_a_name_twice_is_refused(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    column = pyarrow.array([1.0, 2.0])
+    parquet.write_table(
+        pyarrow.Table.from_arrays([column, column], names=["a", "a"]),
+        tmp_path / "a.parquet",
+    )
+    with pytest.raises(CommandError, match="several columns called 'a'"):
+        read_table(tmp_path / "a.parquet")
 
 
 def test_an_index_of_a_parquet_file_does_not_matter(tmp_path):

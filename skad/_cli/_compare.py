@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from skad._cli._errors import CommandError, require
+from skad._cli._errors import CommandError, plural, require
 
 
 def run(args):
@@ -113,7 +113,7 @@ def _as_text(comparison):
         return "No data set was finished by all detectors; there is no table yet."
     lines = [*_table_lines(table, n_datasets), ""]
     lines.append(
-        f"Means over {_plural(n_datasets, 'data set')}; "
+        f"Means over {plural(n_datasets, 'data set')}; "
         "± is the standard error over seeds."
     )
     if (table["n_datasets"] < n_datasets).any():
@@ -121,7 +121,7 @@ def _as_text(comparison):
     for failure in comparison.failures().itertuples():
         lines.append(
             f"{failure.detector} failed on {failure.dataset} "
-            f"({_plural(failure.n_runs, 'run')}): {failure.error}"
+            f"({plural(failure.n_runs, 'run')}): {failure.error}"
         )
     return "\n".join(lines)
 
@@ -144,10 +144,6 @@ def _table_lines(table, n_datasets):
             f"{row['n_failed']:.0f}",
         )
         yield f"{name + mark:<{width}}" + "".join(f"{cell:>11}" for cell in cells)
-
-
-def _plural(count, noun):
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _say_where(comparison, folder):

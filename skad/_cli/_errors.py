@@ -1,4 +1,4 @@
-"""Errors that are the caller's: one line on the standard error stream."""
+"""Errors that are the caller's, one line each; and how a message counts."""
 
 from importlib.util import find_spec
 
@@ -14,3 +14,8 @@ def require(packages, extra):
             raise CommandError(
                 f'{package} is not installed; run: pip install "skad[{extra}]"'
             )
+
+
+def plural(count, noun):
+    """A count with its noun, as a message says it."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,6 +1,6 @@
-"""Tables as people have them: read, and made ready for a detector."""
+"""Columns as people have them, made ready for a detector."""
 
-from pathlib import Path
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,71 +8,26 @@ from pandas.api import types
 
 from skad._cli._errors import CommandError
 
-ENDINGS = (".csv", ".tsv", ".parquet", ".npz")
-
 # Text of which more than this share of the rows is different names rows, and says
 # nothing about what they have in common.
 MAX_DISTINCT_TEXT = 0.9
 
+# Beyond it, whole numbers are rounded when they become floats.
+MAX_EXACT = 2**53
 
-def read_table(path):
-    """Read a file into a DataFrame; return it with notes for the user."""
-    path = Path(path)
-    if not path.is_file():
-        raise CommandError(f"{path} is not a file.")
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise CommandError(f"{path}: unknown ending; known are {', '.join(ENDINGS)}.")
-    if path.stat().st_size == 0:
-        raise CommandError(f"{path} is empty.")
-    reader = {".npz": _read_npz, ".parquet": _read_parquet}.get(ending, _read_text)
-    try:
-        table, notes = reader(path)
-    except (ValueError, UnicodeDecodeError, OSError, EOFError) as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CommandError(f"{path} cannot be read: {line}") from error
-    table.columns = [str(name) for name in table.columns]
-    repeated = table.columns[table.columns.duplicated()]
-    if len(repeated):
-        raise CommandError(f"{path} has several columns called {repeated[0]!r}.")
-    return table.reset_index(drop=True), notes
+# How dates and times are written besides ISO 8601. A column that can be read in two
+# ways is not read as a date at all.
+TIME_FORMATS = [
+    f"{date}{time}"
+    for date in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
+    for time in ("", " %H:%M", " %H:%M:%S")
+] + ["%H:%M", "%H:%M:%S"]
 
-
-def _read_text(path):
-    with path.open(encoding="utf-8-sig") as file:
-        first = file.readline()
-    # The separator is the one that the first line has most of.
-    separator = max(",;\t|", key=first.count)
-    read = {"sep": separator, "encoding": "utf-8-sig"}
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **read).iloc[0]
-    notes = []
-    if separator != "," and path.suffix.lower() == ".csv":
-        notes.append(f"columns are separated by {separator!r}")
-    if pd.to_numeric(header, errors="coerce").notna().all():
-        notes.append("the first line holds numbers and is read as a row")
-        table = pd.read_csv(path, header=None, low_memory=False, **read)
-        return table.add_prefix("column_"), notes
-    repeated = header[header.notna() & header.duplicated()]
-    if len(repeated):  # pandas would rename them
-        raise ValueError(f"several columns are called {repeated.iloc[0]!r}")
-    return pd.read_csv(path, low_memory=False, **read), notes
-
-
-def _read_parquet(path):
-    return pd.read_parquet(path), []
-
-
-def _read_npz(path):
-    with np.load(path, allow_pickle=False) as archive:
-        names = archive.files
-        if "X" not in names and len(names) != 1:
-            raise ValueError(f"expected an array X; found {', '.join(names)}")
-        X = archive["X" if "X" in names else names[0]]
-    if X.ndim != 2:
-        raise ValueError(f"X has {X.ndim} dimensions; expected 2")
-    notes = [f"{name} is not used" for name in names if name not in ("X", names[0])]
-    table = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
-    return table, notes
+# Thousands and decimals: 1,234.5 and 1.234,5. Where a column fits both, the first.
+DECIMALS = {
+    ",": r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d*)?",
+    ".": r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?",
+}
 
 
 def prepare(table, drop=()):
@@ -82,42 +37,47 @@ def prepare(table, drop=()):
         raise CommandError(
             f"no column {missing[0]!r} to drop; there are {', '.join(table.columns)}."
         )
-    columns, notes = {}, []
+    columns, noted = {}, {}
     for name in table.columns.difference(list(drop), sort=False):
         column, note = _convert(table[name])
         if note:
-            notes.append(f"column {name!r} {note}")
+            noted.setdefault(note, []).append(name)
         if column is not None:
             columns[name] = column
+    notes = [f"{note}: {_listed(names)}" for note, names in noted.items()]
     if not columns:
-        raise CommandError(f"no column is left to look at: {'; '.join(notes)}.")
+        raise CommandError("; ".join(["no column is left to look at", *notes]) + ".")
     return pd.DataFrame(columns, index=table.index), notes
+
+
+def _listed(names, n_shown=5):
+    more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
+    return ", ".join(map(repr, names[:n_shown])) + more
 
 
 def _convert(column):
     """A column as numbers or categories, or None; and a note, or None."""
     present = column.dropna()
     if present.empty:
-        return None, "is left out: all of its values are missing"
-    if types.is_object_dtype(column) and not _is_hashable(present):
-        return None, "is left out: it holds neither numbers nor text"
+        return None, "left out, all values missing"
+    is_object = types.is_object_dtype(column)
+    if types.is_complex_dtype(column) or (is_object and not _is_hashable(present)):
+        return None, "left out, neither numbers nor text"
     if len(present) == len(column) and present.nunique() == 1:
-        return None, "is left out: it is constant"
+        return None, "left out, constant"
     if types.is_bool_dtype(present.infer_objects()):
         return column.astype("Float64").to_numpy(np.float64, na_value=np.nan), None
-    times = _as_times(column, present)
-    if times is not None:
-        return times, "is a time, read as seconds"
-    if types.is_complex_dtype(column):
-        return None, "is left out: it holds complex numbers"
-    if types.is_numeric_dtype(column):
-        return _convert_numbers(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.remove_unused_categories(), None
-    return _convert_text(column, present)
+    if types.is_numeric_dtype(column):
+        return _check_numbers(column)
+    times = _as_times(column, present)
+    if times is not None:
+        return times, "read as times, in seconds"
+    return _convert_text(column, present.astype(str).str.strip())
 
 
-def _convert_numbers(column):
+def _check_numbers(column, note=None):
     numbers = column.to_numpy(np.float64, na_value=np.nan)
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
@@ -125,24 +85,45 @@ def _convert_numbers(column):
             f"column {column.name!r} holds {len(infinite)} infinite values, the first "
             f"in row {infinite[0] + 1}; correct them, or leave it out with --drop."
         )
-    if types.is_integer_dtype(column) and np.all(np.diff(numbers) == 1):
-        return None, "is left out: it counts the rows"
-    return numbers, None
+    if types.is_integer_dtype(column):
+        if np.all(np.diff(numbers) == 1):
+            return None, "left out, it counts the rows"
+        if column.nunique() == len(column) or np.nanmax(np.abs(numbers)) > MAX_EXACT:
+            note = "whole numbers, hardly a value twice; if they name rows, --drop them"
+    return numbers, note
 
 
-def _convert_text(column, present):
-    numbers = pd.to_numeric(present, errors="coerce")
-    if numbers.notna().all():  # decimals, and numbers kept as text
-        numbers = numbers.reindex(column.index).astype(np.float64)
-        return _convert_numbers(numbers.rename(column.name))
-    text = present.astype(str)
+def _convert_text(column, text):
+    words = text.str.lower()
+    if words.isin(["true", "false"]).all():
+        return (words == "true").astype(float).reindex(column.index), None
+    numbers, note = _as_numbers(text)
+    if numbers is not None:
+        if len(numbers) == len(column) and numbers.nunique() == 1:
+            return None, "left out, one and the same number"
+        return _check_numbers(numbers.reindex(column.index).rename(column.name), note)
     if text.nunique() > MAX_DISTINCT_TEXT * len(text):
-        return None, "is left out: its texts are (nearly) all different"
-    note = None
+        return None, f"left out, texts that are hardly ever the same ({text.iloc[0]!r})"
+    return text.reindex(column.index).astype("category"), note
+
+
+def _as_numbers(text):
+    """Text as numbers, or None; and a note, or None."""
+    if text.str.fullmatch(r"0\d+").any():
+        return None, "read as categories, for leading zeros"
+    numbers = pd.to_numeric(text, errors="coerce")
+    if numbers.notna().all():
+        return numbers, None
+    for thousands, pattern in DECIMALS.items():
+        if text.str.fullmatch(pattern).all():
+            decimal = "." if thousands == "," else ","
+            plain = text.str.replace(thousands, "").str.replace(decimal, ".")
+            note = f"read as numbers, {thousands!r} for thousands, {decimal!r} decimal"
+            return pd.to_numeric(plain), note
     if numbers.notna().mean() > 0.5:
         other = text[numbers.isna()].iloc[0]
-        note = f"is read as categories: not all of it is numbers ({other!r})"
-    return text.reindex(column.index).astype("category"), note
+        return None, f"read as categories, because of {other!r} among numbers"
+    return None, None
 
 
 def _as_times(column, present):
@@ -150,20 +131,27 @@ def _as_times(column, present):
     if types.is_timedelta64_dtype(column):
         return column.dt.total_seconds()
     if not types.is_datetime64_any_dtype(column):
-        if types.is_numeric_dtype(column) or not _look_like_dates(present):
+        times = _parse_times(present.astype(str).str.strip())
+        if times is None:
             return None
-        # Of one form all of them, or they are not taken for dates.
-        column = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
-        if column.notna().sum() < len(present):
-            return None
+        column = times.reindex(column.index)
     if column.dt.tz is None:
         column = column.dt.tz_localize("UTC")
     return (column - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
 
 
-def _look_like_dates(present):
-    """Whether it starts as ISO 8601 says, 2026-01-31; codes of digits do not."""
-    return present.astype(str).str.match(r"\d{4}-\d{2}-\d{2}").all()
+def _parse_times(text):
+    """Times that are all of one form, in which they mean one thing; None of others."""
+    if text.str.match(r"\d{4}-\d{2}-\d{2}").all():  # codes of digits are no dates
+        times = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+        return times if times.notna().all() else None
+    if not re.match(r"\d{1,4}[./]\d{1,2}[./]\d|\d{1,2}:\d\d", text.iloc[0]):
+        return None
+    readings = [
+        pd.to_datetime(text, format=form, errors="coerce") for form in TIME_FORMATS
+    ]
+    readings = [times for times in readings if times.notna().all()]
+    return readings[0] if len(readings) == 1 else None
 
 
 def _is_hashable(present):
