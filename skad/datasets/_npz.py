@@ -112,6 +112,7 @@ def _read(path):
 
 
 def _check_X(X):
+    _check_is_array("X", X)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X has dtype {X.dtype}; expected real numbers.")
     if X.ndim != 2 or 0 in X.shape:
@@ -126,7 +127,13 @@ def _check_X(X):
     return X
 
 
+def _check_is_array(name, array):
+    if not isinstance(array, np.ndarray):  # np.load returns the bytes of such a file
+        raise ValueError(f"{name} is not an array of NumPy.")
+
+
 def _check_y(y, n_samples):
+    _check_is_array("y", y)
     if y.shape not in ((n_samples,), (n_samples, 1)):
         raise ValueError(
             f"y has shape {y.shape}; expected ({n_samples},), one label per row of X."

@@ -1,5 +1,7 @@
 """Labelled data in files."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -84,6 +86,14 @@ def test_damaged_archive_raises(save):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"data\.npz: cannot be read"):
         load_npz(path)
+
+
+def test_archive_of_something_else_raises(tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("X.npy", "text")
+        archive.writestr("y.npy", "text")
+    with pytest.raises(ValueError, match=r"data\.npz: X is not an array"):
+        load_npz(tmp_path / "data.npz")
 
 
 def test_absent_file_raises(tmp_path):
