@@ -22,7 +22,6 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Fit the detector and set its threshold.
 
@@ -39,11 +38,27 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         self : object
             The fitted detector.
         """
-        X = self._validate(X, reset=True)
-        self._fit(X)
-        scores = self._finite_scores(X)
-        self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+        self._fit_scores(X)
         return self
+
+    def fit_predict(self, X, y=None):
+        """Fit the detector and label the training data, which are scored once.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data, which may contain anomalies.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            +1 for normal samples, -1 for anomalies; the same as of
+            ``fit(X).predict(X)``.
+        """
+        return _labels(self._fit_scores(X) - self.offset_)
 
     def score_samples(self, X):
         """Score samples; the higher, the more normal.
@@ -89,7 +104,17 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             +1 for normal samples, -1 for anomalies.
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return _labels(self.decision_function(X))
+
+    # Not skipped: a detector may be given another estimator as a parameter.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def _fit_scores(self, X):
+        """Fit, and return the scores of the training data, which are not kept."""
+        X = self._validate(X, reset=True)
+        self._fit(X)
+        scores = self._finite_scores(X)
+        self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+        return scores
 
     def _validate(self, X, *, reset):
         return validate_data(
@@ -109,3 +134,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
                 f"non-finite scores of {scores.size}."
             )
         return scores
+
+
+def _labels(decision):
+    return np.where(decision < 0, -1, 1)
