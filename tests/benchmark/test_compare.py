@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyod.models.knn import KNN
 from sklearn.base import BaseEstimator
@@ -155,8 +156,6 @@ def test_a_large_data_set_is_reduced_with_its_share_of_anomalies():
 
 
 def test_data_frames_reach_the_detector_as_they_are():
-    pd = pytest.importorskip("pandas")
-
     class Typed(Norm):
         def fit(self, X, y=None):
             assert list(X.dtypes.astype(str)) == ["float64", "category"]
