@@ -87,7 +87,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"whats_new": [], "contributing": [], "results": []}
+html_sidebars = {
+    page: [] for page in ("getting_started", "results", "whats_new", "contributing")
+}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
