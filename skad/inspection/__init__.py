@@ -1,6 +1,15 @@
-"""Explanations of detectors, also of those inside a pipeline."""
+"""Explanations and pictures of detectors, also of those inside a pipeline."""
 
+from skad.inspection._attribution_display import AttributionDisplay
 from skad.inspection._embedding import proximity_embedding
+from skad.inspection._embedding_display import EmbeddingDisplay
 from skad.inspection._explain import explain
+from skad.inspection._score_display import ScoreDistributionDisplay
 
-__all__ = ["explain", "proximity_embedding"]
+__all__ = [
+    "AttributionDisplay",
+    "EmbeddingDisplay",
+    "ScoreDistributionDisplay",
+    "explain",
+    "proximity_embedding",
+]

@@ -54,6 +54,10 @@ def proximity_embedding(
         If a number is less than 1, or `n_components` is larger than the number of
         landmarks.
 
+    See Also
+    --------
+    EmbeddingDisplay : The map as a picture.
+
     Notes
     -----
     A proximity is an inner product of unit vectors, which is why multidimensional
@@ -103,7 +107,7 @@ def proximity_embedding(
         landmarks = _safe_indexing(X, chosen)
     # The dense solver needs no starting vector and copes with equal rows.
     space = KernelPCA(n_components, kernel="precomputed", eigen_solver="dense")
-    space.set_output(transform="default").fit(detector.proximity(landmarks))
+    space.fit(detector.proximity(landmarks))
     chunks = (_safe_indexing(X, rows) for rows in gen_batches(n_samples, _CHUNK_SIZE))
     return np.vstack(
         [space.transform(detector.proximity(rows, landmarks)) for rows in chunks]

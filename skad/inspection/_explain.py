@@ -27,6 +27,10 @@ def explain(estimator, X):
     TypeError
         If the detector has no ``explain``.
 
+    See Also
+    --------
+    AttributionDisplay : The attributions of one row as a picture.
+
     Examples
     --------
     >>> import numpy as np
