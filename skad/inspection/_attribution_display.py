@@ -212,7 +212,9 @@ class AttributionDisplay:
         total, shown = self.attributions.sum(), self.attributions[top].sum()
         if len(top) == len(self.attributions) or total <= 0:
             return "attribution"
-        return f"attribution ({shown / total:.0%} of all in these {len(top)} features)"
+        return (
+            f"attribution ({shown / total:.0%} of the sum in these {len(top)} features)"
+        )
 
     def _write_values(self, places, top):
         heading, texts = "value", [_text(self.values[i]) for i in top]

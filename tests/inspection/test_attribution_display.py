@@ -74,7 +74,7 @@ def test_n_features_limits_the_bars_and_says_what_they_leave_out():
     attributions = np.sort(FOREST.explain(X[[7]])[0])
     share = attributions[-2:].sum() / attributions.sum()
     assert len(display.bars_) == len(names(display)) == len(values(display)) == 2
-    assert f"({share:.0%} of all in these 2" in display.ax_.get_xlabel()
+    assert f"({share:.0%} of the sum in these 2" in display.ax_.get_xlabel()
     assert display.plot(n_features=99).ax_.get_xlabel() == "attribution"
     assert len(display.bars_) == 5
 
