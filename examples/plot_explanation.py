@@ -45,25 +45,16 @@ print(f"sum of the reasons {reasons.sum():.6f}, score {scores.iloc[-1]:.6f}")
 # The picture
 # -----------
 #
-# Beside each of the ten strongest reasons stands the tumour's value and the range of
-# the middle half of the benign ones: the tumour is far outside in all of them. The
-# grey bars are the average reasons of the benign tumours, what a feature contributes
-# to any row; compare with those, not with zero.
+# The ten strongest reasons. At the right stands the tumour's value and, in parentheses,
+# the middle half of the benign ones: the tumour is far outside in all of them. The grey
+# bars are the average reasons of the benign tumours, what a feature contributes to any
+# row; compare with those, not with zero.
 
 import matplotlib.pyplot as plt
 
-top = reasons.nlargest(10)[::-1]
-usual = pd.Series(detector.explain(benign).mean(axis=0), index=X.columns)
-low, high = benign.quantile(0.25), benign.quantile(0.75)
+from skad.inspection import AttributionDisplay
 
-fig, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
-ax.barh(top.index, top, color="C1", label="this tumour")
-ax.barh(top.index, usual[top.index], color="0.75", height=0.4, label="average benign")
-for place, feature in enumerate(top.index):
-    value = malignant[feature].iloc[0]
-    text = f"{value:.3g}  (benign {low[feature]:.3g} to {high[feature]:.3g})"
-    ax.text(top[feature], place, "  " + text, va="center", fontsize=8)
-ax.set(xlabel="share of the distance from the core", xlim=(0, 1.6 * top.max()))
+fig, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
+AttributionDisplay.from_estimator(detector, malignant, reference=benign, ax=ax)
 ax.set_title("What makes the malignant tumour strange")
-ax.legend(loc="lower right")
 plt.show()
