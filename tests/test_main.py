@@ -113,6 +113,15 @@ def test_an_interruption_at_once_says_so(small, capsys):
     assert "interrupted after 0 of 4 runs" in err
 
 
+def test_an_interruption_of_the_first_round_shows_its_runs(small, capsys):
+    Interrupts.calls = 2
+    assert compare("--detectors", "quick,fails,slow", "--datasets", "two") == 130
+    out = capsys.readouterr().out
+    assert "no table yet" in out
+    assert "two, Quick: AUROC 0." in out
+    assert "two, Fails: ValueError: three is too many" in out
+
+
 def test_a_bad_file_is_named_and_the_others_go_on(small, capsys):
     (small / "data" / "bad.npz").write_text("no archive")
     np.savez(small / "data" / "dull.npz", X=np.ones((20, 2)), y=np.zeros(20))

@@ -108,9 +108,11 @@ def _as_json(comparison, command, unread):
 
 def _as_text(comparison):
     """The summary for a terminal, with all that qualifies it."""
+    from skad.benchmark._report import grouped
+
     table, n_datasets = comparison.table(), len(comparison.scores())
     if not n_datasets:
-        return "No data set was finished by all detectors; there is no table yet."
+        return "\n".join(_run_lines(comparison.records))
     lines = [*_table_lines(table, n_datasets), ""]
     lines.append(
         f"Means over {plural(n_datasets, 'data set')}; "
@@ -118,12 +120,21 @@ def _as_text(comparison):
     )
     if (table["n_datasets"] < n_datasets).any():
         lines.append("* failed on some: last there by rank, its other means without.")
-    for failure in comparison.failures().itertuples():
+    for failure in grouped(comparison.failures(), "error"):
         lines.append(
-            f"{failure.detector} failed on {failure.dataset} "
-            f"({plural(failure.n_runs, 'run')}): {failure.error}"
+            f"{failure['detector']} failed on {failure['datasets']} "
+            f"({plural(failure['n_runs'], 'run')}): {failure['message']}"
         )
     return "\n".join(lines)
+
+
+def _run_lines(records):
+    """The runs before all detectors had their turn."""
+    yield "No data set was finished by all detectors; there is no table yet."
+    for record in records:
+        ok = record["status"] == "ok"
+        result = f"AUROC {record['auroc']:.3f}" if ok else record["error"]
+        yield f"{record['dataset']}, {record['detector']}: {result}"
 
 
 def _table_lines(table, n_datasets):

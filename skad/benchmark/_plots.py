@@ -66,16 +66,17 @@ def dot_plot(scores, title):
         return _svg(figure, "dots", title)
 
 
-def time_plot(table, title):
-    """Mean AUROC against fit and score seconds."""
+def time_plot(table, names):
+    """Mean AUROC against fit and score seconds of some detectors of the summary."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()
-        table = table.dropna(subset="auroc")
+        ranks = [table.index.get_loc(name) for name in names]
+        table = table.loc[names]
         seconds = table["fit_seconds"] + table["score_seconds"]
         axes.set_xscale("log")
-        for rank, (x, y) in enumerate(zip(seconds, table["auroc"], strict=True)):
+        for rank, x, y in zip(ranks, seconds, table["auroc"], strict=True):
             axes.scatter(x, y, **_dot(rank))
         axes.set_xlim(seconds.min() / 1.5, seconds.max() * 4)
         axes.margins(y=0.12)
@@ -84,8 +85,8 @@ def time_plot(table, title):
         axes.set_ylabel("mean AUROC")
         axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
         axes.xaxis.set_minor_formatter("")
-        _label(axes, seconds.to_numpy(), table["auroc"].to_numpy(), list(table.index))
-        return _svg(figure, "time", title)
+        _label(axes, seconds.to_numpy(), table["auroc"].to_numpy(), table.index, ranks)
+        return _svg(figure, "time", "AUROC against time")
 
 
 def _dot(rank):
@@ -94,13 +95,13 @@ def _dot(rank):
     return {"color": _REST, "s": 26, "linewidths": 0, "zorder": 3}
 
 
-def _label(axes, x, y, names):
+def _label(axes, x, y, names, ranks):
     """Write each name beside its point, where it covers the least."""
     axes.figure.draw_without_rendering()
     points = axes.transData.transform(np.column_stack([x, y]))
     size = 100 / axes.figure.dpi  # of the offsets below, made for 100 dots an inch
     taken = [Bbox.from_bounds(*(point - 4 / size), 8, 8) for point in points]
-    for i, (point, name) in enumerate(zip(points, names, strict=True)):
+    for point, name, rank in zip(points, names, ranks, strict=True):
         width, height = 8.2 * len(name) / size, 17 / size
         spots = [_spot(point, dx, dy, width, height) for dx, dy in _OFFSETS]
         covered = [
@@ -118,7 +119,7 @@ def _label(axes, x, y, names):
             name,
             ha="left" if on_right else "right",
             va="center",
-            color=_INK if i < len(_PODIUM) else _MUTED,
+            color=_INK if rank < len(_PODIUM) else _MUTED,
         )
 
 

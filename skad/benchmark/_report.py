@@ -35,6 +35,8 @@ def _context(comparison):
     table, scores = comparison.table(), comparison.scores("auroc")
     plan = comparison.plan
     measured = bool(scores.notna().to_numpy().any())
+    # A mean over the data sets that were easy enough is no mean to compare with.
+    never_failed = table[table["n_datasets"] == max(1, len(scores))]
     return {
         "plan": plan,
         "comparison": comparison,
@@ -45,9 +47,11 @@ def _context(comparison):
         "problems": [_describe(problem) for problem in plan.problems],
         "test_percent": round(100 * TEST_SIZE),
         "dots": dot_plot(scores, "AUROC by data set") if measured else None,
-        "time": time_plot(table, "AUROC against time") if measured else None,
-        "failures": comparison.failures().to_dict("records"),
-        "warnings": comparison.warnings().to_dict("records"),
+        "time": None if never_failed.empty else time_plot(table, never_failed.index),
+        "n_never_failed": len(never_failed),
+        "runs": comparison.records,
+        "failures": grouped(comparison.failures(), "error"),
+        "warnings": grouped(comparison.warnings(), "warnings"),
         "versions": {"Python": platform.python_version(), **versions()},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "date": f"{datetime.now():%d %B %Y}".lstrip("0"),
@@ -76,6 +80,27 @@ def _describe(problem):
         "n_anomalies": int(problem.is_anomaly.sum()),
         "percent": 100 * problem.is_anomaly.mean(),
     }
+
+
+def grouped(messages, column):
+    """One dictionary for each detector and message, with all its data sets."""
+    return [
+        {
+            "detector": detector,
+            "message": message,
+            "datasets": listed(group["dataset"].tolist()),
+            "n_runs": int(group["n_runs"].sum()),
+        }
+        for (detector, message), group in messages.groupby(
+            ["detector", column], sort=False
+        )
+    ]
+
+
+def listed(names, n_shown=4):
+    """Some names, and how many more there are."""
+    more = len(names) - n_shown
+    return ", ".join(names[:n_shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def decimal(value, digits=3):

@@ -4,12 +4,13 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
 
 from skad.benchmark import Comparison, compare
 from skad.benchmark._compare import Plan
-from skad.benchmark._report import breakable, decimal, seconds
+from skad.benchmark._report import breakable, decimal, grouped, seconds
 
 VOID = {"meta", "br", "wbr", "link", "hr", "img"}
 
@@ -84,7 +85,7 @@ def test_every_mark_of_a_figure_refers_to_something_on_the_page(page):
 def test_the_page_says_what_failed_and_what_was_not_read(page):
     assert "ValueError: &lt;b&gt;bold&lt;/b&gt; &amp; bad" in page
     assert "c.npz: &lt;no&gt;" in page
-    assert "Failing failed on 1 data set" in page
+    assert "† failed: Failing on 1 data set." in page
     assert page.count('<td class="failed" style="--shade: 0">failed</td>') == 1
 
 
@@ -99,6 +100,39 @@ def test_the_best_of_each_data_set_is_bold(page, comparison):
     assert set(bold) == set(best)
 
 
+def test_what_failed_somewhere_is_not_drawn_by_its_mean(page):
+    figure = page[page.index("Accuracy against time") : page.index("<figcaption>Up")]
+    assert "Forest3" in figure
+    assert "Failing" not in figure
+
+
+def test_before_a_round_is_complete_the_runs_themselves_are_shown(comparison, tmp_path):
+    partial = Comparison(comparison.plan, comparison.records[:2])
+    partial.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for record in partial.records:
+        assert f"<td>{decimal(record['auroc'])}</td>" in page
+
+
+def test_messages_about_many_data_sets_are_one_line():
+    messages = pd.DataFrame(
+        {
+            "detector": "fails",
+            "dataset": list("abcdef"),
+            "error": "no",
+            "n_runs": 2,
+        }
+    )
+    assert grouped(messages, "error") == [
+        {
+            "detector": "fails",
+            "message": "no",
+            "datasets": "a, b, c, d and 2 more",
+            "n_runs": 12,
+        }
+    ]
+
+
 def test_an_interrupted_comparison_has_a_report(tmp_path, comparison):
     for n_records in (0, 1, 5):
         partial = Comparison(comparison.plan, comparison.records[:n_records])
@@ -110,7 +144,7 @@ def test_an_interrupted_comparison_has_a_report(tmp_path, comparison):
 def test_a_comparison_where_all_failed_has_a_report(tmp_path):
     comparison = compare({"fails": FailsOnB()}, {"b": planted(3)}, seeds=1)
     comparison.to_html(tmp_path / "report.html")
-    assert "failed on 1 data set" in (tmp_path / "report.html").read_text("utf-8")
+    assert "† failed: fails on 1 data set." in (tmp_path / "report.html").read_text()
 
 
 def test_one_detector_one_data_set_one_seed_read_well(tmp_path):
