@@ -49,7 +49,7 @@ def outlier_mask(y, *, outlier_label=None):
     >>> outlier_mask(["ok", "ok", "fraud"], outlier_label="fraud")
     array([False, False,  True])
     """
-    y = column_or_1d(y)
+    y = as_column(y, "y")
     labels = list(dict.fromkeys(y.tolist()))
     if not labels:
         raise ValueError("y is empty; expected a label for every sample.")
@@ -65,6 +65,14 @@ def outlier_mask(y, *, outlier_label=None):
             f"they are {_listed(labels)}."
         )
     return np.fromiter((label == outlier_label for label in y.tolist()), bool, len(y))
+
+
+def as_column(values, name):
+    """One value per sample, as an array; a ValueError that names it otherwise."""
+    shape = np.shape(values)
+    if len(shape) != 1 and shape[1:] != (1,):
+        raise ValueError(f"{name} has shape {shape}; expected (n_samples,).")
+    return column_or_1d(values)
 
 
 def _known_outlier_label(labels):

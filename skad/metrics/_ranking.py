@@ -10,10 +10,9 @@ from sklearn.utils.validation import (
     assert_all_finite,
     check_consistent_length,
     check_scalar,
-    column_or_1d,
 )
 
-from skad.metrics._labels import outlier_mask
+from skad.metrics._labels import as_column, outlier_mask
 
 
 def roc_auc_score(y_true, scores, *, outlier_label=None, sample_weight=None):
@@ -198,12 +197,12 @@ def precision_at_n_score(y_true, scores, *, outlier_label=None, n=None):
 
 def _check(y_true, scores, outlier_label):
     """Return who is an outlier, and scores of which the highest are abnormal."""
-    scores = column_or_1d(scores)
+    scores = as_column(scores, "scores")
     if scores.dtype.kind not in "bfiuO":
         raise ValueError(f"scores has dtype {scores.dtype}; expected real numbers.")
     scores = scores.astype(np.float64)
     assert_all_finite(scores, input_name="scores")
-    y_true = column_or_1d(y_true)
+    y_true = as_column(y_true, "y_true")
     check_consistent_length(y_true, scores)
     return outlier_mask(y_true, outlier_label=outlier_label), -scores
 

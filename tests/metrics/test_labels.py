@@ -88,7 +88,8 @@ def test_single_label_with_outlier_label():
         (np.array(["a", None], dtype=object), "a", "y has missing labels"),
         (pd.Series([True, pd.NA], dtype="boolean"), None, "y has missing labels"),
         ([], None, "y is empty"),
-        ([[0, 1], [1, 0]], None, "1d array"),
+        ([[0, 1], [1, 0]], None, r"y has shape \(2, 2\); expected \(n_samples,\)"),
+        (None, None, r"y has shape \(\)"),
     ],
 )
 def test_labels_that_cannot_be_read_raise(y, outlier_label, message):
