@@ -66,12 +66,14 @@ class PyODDetector(BaseDetector):
     -----
     Some of PyOD's detectors score a row in the light of the rows that it is scored
     with. ECOD and COPOD rank each batch together with the training data; CD, COF,
-    LMDD, ROD, SOD and SOS compare the rows of the batch with one another. The score
-    of a row then changes with its company, and the chunks of a table do not get the
-    scores of the whole. For ECOD and COPOD, ``rowwise=True`` is the cure: every row
-    is ranked alone among the training data, at the cost of one call per row. The
-    others have no score for a row alone; `fit` then raises an error. Detectors that
-    score rows independently, such as IForest, KNN or PCA, need none of this.
+    LMDD, LOCI, RGraph, ROD, SOD and SOS compare the rows of the batch with one
+    another, those for time series with their neighbours in time. The score of a row
+    then changes with its company, and the chunks of a table do not get the scores
+    of the whole. For ECOD and COPOD, ``rowwise=True`` is the cure: every row is
+    ranked alone among the training data, at the cost of one call per row. The
+    others have no meaningful score for a row alone, and most of them raise an error
+    if they are asked for one. Detectors that score rows independently, such as
+    IForest, KNN or PCA, need none of this.
 
     The threshold is set on the scores that the fitted detector gives to the
     training data, as everywhere in scikit-learn, not on its
