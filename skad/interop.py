@@ -78,7 +78,8 @@ class PyODDetector(BaseDetector):
     The threshold is set on the scores that the fitted detector gives to the
     training data, as everywhere in scikit-learn, not on its
     ``decision_scores_``. The two differ for detectors that leave a training row
-    out of its own neighbourhood, such as KNN.
+    out of its own neighbourhood, such as KNN. IForest's scores are relative to
+    PyOD's threshold, so that `contamination` shifts all of them.
 
     Detectors that learn from labels (XGBOD, DevNet) are not supported. PyOD's deep
     detectors reseed the global generators of NumPy and PyTorch when they are
