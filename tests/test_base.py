@@ -5,10 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.ensemble import IsolationForest
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.estimator_checks import (
-    estimator_checks_generator,
-    parametrize_with_checks,
-)
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn_checks import in_full, missing_checks
 
 from skad._base import BaseDetector
 
@@ -55,11 +53,11 @@ class NotFinite(Distance):
 
 @parametrize_with_checks([Distance()])
 def test_two_hooks_pass_every_check_of_sklearn(estimator, check):
-    check(estimator)
+    in_full(check, estimator)
 
 
 def test_no_check_is_missing():
-    assert len(list(estimator_checks_generator(Distance()))) >= 47
+    assert missing_checks(Distance()) == []
 
 
 @pytest.mark.parametrize("contamination", [0.01, 0.1, 0.25, 0.5])
