@@ -1,8 +1,7 @@
 """Every figure that a test has drawn is closed after it."""
 
+import matplotlib.pyplot as plt
 import pytest
-
-plt = pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)

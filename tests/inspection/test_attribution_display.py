@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -28,7 +29,6 @@ def lengths(bars):
 
 @pytest.fixture
 def table():
-    pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         {
@@ -143,7 +143,6 @@ def test_rows_may_be_lists():
     ],
 )
 def test_features_of_a_pipeline_are_those_its_detector_sees(transformers, expected):
-    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=list("abcde"))
     pipeline = make_pipeline(*transformers, SMALL).fit(frame)
     display = AttributionDisplay.from_estimator(pipeline, frame, row=7)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from scipy.spatial.distance import pdist
@@ -133,7 +134,6 @@ def test_pipeline_places_what_its_detector_sees():
 
 
 def test_tables_with_texts_and_gaps_have_a_map():
-    pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         {"size": rng.normal(size=90), "colour": rng.choice(["red", "blue", None], 90)}
@@ -146,7 +146,6 @@ def test_tables_with_texts_and_gaps_have_a_map():
 
 
 def test_result_is_an_array_whatever_transformers_are_set_to_return():
-    pytest.importorskip("pandas")
     with sklearn.config_context(transform_output="pandas"):
         assert type(proximity_embedding(FOREST, X)) is np.ndarray
 
