@@ -136,7 +136,11 @@ def test_pipeline_places_what_its_detector_sees():
 def test_tables_with_texts_and_gaps_have_a_map():
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
-        {"size": rng.normal(size=90), "colour": rng.choice(["red", "blue", None], 90)}
+        {
+            "size": rng.normal(size=90),
+            "weight": rng.normal(size=90),
+            "colour": rng.choice(["red", "blue", None], 90),
+        }
     )
     table.loc[::10, "size"] = np.nan
     forest = UnsupervisedRandomForest(20, random_state=0).fit(table)
