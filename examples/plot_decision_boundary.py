@@ -42,7 +42,7 @@ flagged = detector.predict(X) == -1
 # the stranger. The line is the threshold: rows outside it get the label -1. The forest
 # follows the moons and finds the gap between them, which a single ellipse would call
 # ordinary. Splits look at one feature at a time, which shows in the streaks along the
-# axes; with more features they fade.
+# axes.
 
 import matplotlib.pyplot as plt
 from scipy.stats import rankdata
