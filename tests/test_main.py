@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
 
+from skad import UnsupervisedRandomForest
 from skad._cli import _errors as errors
 from skad._cli import main
 from skad.benchmark import _registry as registry
@@ -289,6 +291,20 @@ def test_detect_has_written_when_the_reader_of_its_output_goes_away(tmp_path):
     command = f"{sys.executable} -m skad detect {path} | true"
     subprocess.run(command, shell=True, check=True)
     assert len(pd.read_csv(tmp_path / "table-scores.csv")) == 60
+
+
+def test_detect_passes_on_what_the_detector_warns_of(tmp_path, monkeypatch, capsys):
+    fit = UnsupervisedRandomForest._fit
+
+    def warn(self, X):
+        for _ in range(2):
+            warnings.warn("so so", UserWarning, stacklevel=2)
+        fit(self, X)
+
+    monkeypatch.setattr(UnsupervisedRandomForest, "_fit", warn)
+    (tmp_path / "table.csv").write_text(GOOD)
+    assert detect(tmp_path / "table.csv") == 0
+    assert capsys.readouterr().err.splitlines().count("skad: so so") == 1
 
 
 def test_detect_says_so_where_ties_leave_no_label(tmp_path, capsys):

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -66,15 +67,20 @@ def _detect(X, args):
         n_jobs=args.n_jobs,
         random_state=args.seed,
     )
-    try:
-        scores = detector._fit_scores(X)  # what fit computes and does not keep
-    except ValueError as error:
-        raise CommandError(str(error).splitlines()[0]) from error
-    labels = np.where(scores < detector.offset_, -1, 1)
-    strangest = np.argsort(scores, kind="stable")[:MAX_EXPLAINED]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            scores = detector._fit_scores(X)  # what fit computes and does not keep
+        except ValueError as error:
+            raise CommandError(str(error).splitlines()[0]) from error
+        labels = np.where(scores < detector.offset_, -1, 1)
+        strangest = np.argsort(scores, kind="stable")[:MAX_EXPLAINED]
+        attributions = detector.explain(X.iloc[strangest])
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        _say(message)
     if len(strangest) < len(X):
         _say(f"the {MAX_EXPLAINED:,} strangest rows are explained")
-    return scores, labels, strangest, detector.explain(X.iloc[strangest])
+    return scores, labels, strangest, attributions
 
 
 def _result(table, scores, labels, strangest, attributions):
