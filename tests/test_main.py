@@ -293,6 +293,18 @@ def test_detect_has_written_when_the_reader_of_its_output_goes_away(tmp_path):
     assert len(pd.read_csv(tmp_path / "table-scores.csv")) == 60
 
 
+def test_what_a_column_adds_to_any_row_is_no_reason(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=100), "half": rng.random(100) < 0.5})
+    table.loc[6, "x"] = 30
+    table.to_csv(tmp_path / "table.csv", index=False)
+    assert detect(tmp_path / "table.csv") == 0
+    scores = pd.read_csv(tmp_path / "table-scores.csv").set_index("row")
+    assert scores["score"].idxmin() == 7
+    assert scores.loc[7, "feature_1"] == "x"
+    assert pd.isna(scores.loc[7, "feature_2"])
+
+
 def test_detect_passes_on_what_the_detector_warns_of(tmp_path, monkeypatch, capsys):
     fit = UnsupervisedRandomForest._fit
 
@@ -322,8 +334,10 @@ def test_a_reason_is_not_torn_apart_at_the_end_of_a_line(tmp_path, monkeypatch, 
     table.columns = [f"a column with number {i}" for i in range(4)]
     table.to_csv(tmp_path / "table.csv", index=False)
     assert detect(tmp_path / "table.csv", "--top", 1) == 0
-    lines = capsys.readouterr().out.splitlines()[3:6]
-    assert all("a column with number" in line and "= " in line for line in lines)
+    printed = capsys.readouterr().out.splitlines()[3:]
+    reasons = printed[: printed.index("")]
+    assert reasons
+    assert all("a column with number" in line and "= " in line for line in reasons)
 
 
 def test_detect_reads_npz_and_writes_parquet(tmp_path, capsys):

@@ -13,6 +13,7 @@ from skad._cli._errors import CommandError, plural, require
 
 MIN_ROWS = 10
 MAX_EXPLAINED = 10_000
+N_USUAL = 1000
 N_REASONS = 3
 
 
@@ -58,7 +59,7 @@ def _checked_output(args):
 
 
 def _detect(X, args):
-    """Scores and labels of all rows, the strangest rows and their attributions."""
+    """Scores and labels of all rows, the strangest rows and what is odd about them."""
     from skad import UnsupervisedRandomForest
 
     detector = UnsupervisedRandomForest(
@@ -75,7 +76,11 @@ def _detect(X, args):
             raise CommandError(str(error).splitlines()[0]) from error
         labels = np.where(scores < detector.offset_, -1, 1)
         strangest = np.argsort(scores, kind="stable")[:MAX_EXPLAINED]
-        attributions = detector.explain(X.iloc[strangest])
+        # A column of two categories parts any row from half of the others: what
+        # counts is how much more it adds to the distance than it usually does.
+        sample = np.linspace(0, len(X) - 1, min(len(X), N_USUAL)).astype(int)
+        usual = detector.explain(X.iloc[sample]).mean(axis=0)
+        attributions = detector.explain(X.iloc[strangest]) - usual
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         _say(message)
     if len(strangest) < len(X):
@@ -143,6 +148,7 @@ def _as_text(result, top):
         ) or [start.rstrip()]
         lines += [line.replace("\xa0", " ") for line in wrapped]
     lines += ["", "The lower the score, the stranger; row 1 is the first of the table."]
+    lines += ["In parentheses: what a column adds to the score beyond the average."]
     if n_anomalies == 0:
         lines += ["No label is -1: too many rows share the lowest score."]
     return "\n".join(lines)
