@@ -43,9 +43,11 @@ SHIFT = (
     "PyOD's IForest subtracts its threshold, which contamination sets, from the scores."
 )
 
-# Rows around the origin, and after them some farther away.
+# Rows around the origin, and after them some farther away, each on a side of its own.
 rng = np.random.default_rng(0)
-X = np.r_[rng.normal(size=(110, 4)), rng.normal(size=(10, 4)) + rng.choice([-5, 5], 4)]
+sides = rng.normal(size=(10, 4))
+sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+X = np.r_[rng.normal(size=(110, 4)), 9 * sides]
 Y = np.repeat([1, -1], [110, 10])
 FOLDS = StratifiedKFold(3, shuffle=True, random_state=0)
 
