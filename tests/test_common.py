@@ -33,6 +33,13 @@ from skad.metrics import get_scorer, get_scorer_names
 ESTIMATORS = [
     UnsupervisedRandomForest(n_estimators=20, random_state=0),
     UnsupervisedRandomForest(n_estimators=20, similarity="breiman", random_state=0),
+    UnsupervisedRandomForest(
+        n_estimators=10,
+        splitter="best",
+        similarity="gap",
+        aggregation="median",
+        random_state=0,
+    ),
     PyODDetector(IForest(n_estimators=5), random_state=0),
     PyODDetector(ECOD()),
     PyODDetector(ECOD(), rowwise=True),

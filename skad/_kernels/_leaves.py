@@ -1,84 +1,108 @@
-"""Walking rows down a forest: leaf ids, sums over leaves, paths.
+"""Walking rows down a forest: leaf ids, sums over leaves, partings.
 
 A forest is the `NODE` records of its trees one after the other, with `left` as an
-index into the whole array, and `roots` with the first node of each tree.
+index into the whole array, `roots` with the first node of each tree, and for each
+node whether a missing entry goes left.
 
 A categorical feature is compared by a position that each tree draws anew for every
 code: ``positions[tree, first[feature] + code]``; `first` is -1 for other features.
+
+Rows walk down in blocks. A node splits the ids of its rows as quicksort would,
+without a branch per row; that is twice as fast as following each row by itself.
 """
 
 import numpy as np
 from numba import njit
 
-# Rows that walk down a tree before the next: large enough to pay for loading the
-# tree, small enough to stay in the second-level cache.
+# Rows that walk down a tree together: their columns fit in the first-level cache.
 _BLOCK = 4096
-# Rows that walk side by side, so that one's memory access hides behind another's.
-_LANES = 8
 
 
 @njit(cache=True, nogil=True)
-def _next_node(X, i, node, tree, nodes, missing_left, positions, first):
-    feature = nodes[node].feature
-    value = X[i, feature]
-    if np.isnan(value):
-        goes_left = missing_left[node]
-    else:
-        if first[feature] >= 0:
-            value = positions[tree, first[feature] + int(value)]
-        goes_left = value <= nodes[node].threshold
-    return nodes[node].left + (0 if goes_left else 1)
-
-
-@njit(cache=True, nogil=True)
-def _leaf(X, i, tree, nodes, root, missing_left, positions, first):
-    node = root
-    while nodes[node].left != node:
-        node = _next_node(X, i, node, tree, nodes, missing_left, positions, first)
-    return node
-
-
-@njit(cache=True, nogil=True)
-def _leaves_side_by_side(X, start, nodes, root, current):
-    current[:] = root
-    moving = True
-    while moving:
-        moving = False
-        for lane in range(_LANES):
-            node = current[lane]
-            is_right = X[start + lane, nodes[node].feature] > nodes[node].threshold
-            following = nodes[node].left + np.int32(is_right)
-            moving |= following != node
-            current[lane] = following
-
-
-@njit(cache=True, nogil=True)
-def _is_plain(X, first):
-    if np.any(first >= 0):
-        return False
-    for i in range(X.shape[0]):
+def _load_block(X, start, stop, columns):
+    for i in range(start, stop):
         for j in range(X.shape[1]):
-            if np.isnan(X[i, j]):
-                return False
-    return True
+            columns[j, i - start] = X[i, j]
 
 
 @njit(cache=True, nogil=True)
-def _apply_tree(X, start, stop, plain, tree, forest, leaves):
-    """Find the leaves of some rows in one tree."""
-    nodes, roots, missing_left, positions, first = forest
-    current = np.empty(_LANES, np.int32)
-    i = start
-    if plain:
-        while i + _LANES <= stop:
-            _leaves_side_by_side(X, i, nodes, roots[tree], current)
-            leaves[i - start : i - start + _LANES] = current
-            i += _LANES
-    while i < stop:
-        leaves[i - start] = _leaf(
-            X, i, tree, nodes, roots[tree], missing_left, positions, first
-        )
-        i += 1
+def _place_categories(X, start, stop, tree, positions, first, columns):
+    """Replace the codes of a block by their positions in one tree."""
+    for j in range(X.shape[1]):
+        if first[j] >= 0:
+            for i in range(start, stop):
+                if not np.isnan(X[i, j]):
+                    columns[j, i - start] = positions[tree, first[j] + int(X[i, j])]
+
+
+@njit(cache=True, nogil=True)
+def _split_rows(column, threshold, missing_left, rows, spare, start, stop):
+    """Move the rows that go left to the front; return where the others begin."""
+    one = np.uint64(1)
+    left, right = start, np.uint64(0)
+    for k in range(start, stop):
+        row = rows[k]
+        # Of NaN both comparisons are false: it goes to the side that is not asked.
+        if missing_left:
+            goes_right = np.uint64(column[row] > threshold)
+        else:
+            goes_right = one - np.uint64(column[row] <= threshold)
+        rows[left] = row
+        spare[right] = row
+        left += one - goes_right
+        right += goes_right
+    for k in range(right):
+        rows[left + k] = spare[k]
+    return left
+
+
+@njit(cache=True, nogil=True)
+def _walk(columns, nodes, missing_left, root, rows, spare, waiting, leaves):
+    """Find the leaves of a block's rows in one tree."""
+    # Unsigned throughout: a signed index costs a test for negative ones.
+    one = np.uint64(1)
+    for k in range(leaves.shape[0]):
+        rows[k] = k
+    waiting[0, 0], waiting[0, 1], waiting[0, 2] = root, 0, leaves.shape[0]
+    n_waiting = 1
+    while n_waiting > 0:
+        n_waiting -= 1
+        node, start, stop = waiting[n_waiting]
+        left = np.uint64(nodes[node].left)
+        while left != node:
+            column = columns[np.uint64(nodes[node].feature)]
+            middle = _split_rows(
+                column,
+                nodes[node].threshold,
+                missing_left[node],
+                rows,
+                spare,
+                start,
+                stop,
+            )
+            node = left
+            if middle == start:
+                node = left + one
+            elif middle < stop:
+                if n_waiting == waiting.shape[0]:
+                    longer = np.empty((2 * n_waiting, 3), np.uint64)
+                    longer[:n_waiting] = waiting
+                    waiting = longer
+                waiting[n_waiting, 0] = left + one
+                waiting[n_waiting, 1], waiting[n_waiting, 2] = middle, stop
+                n_waiting += 1
+                stop = middle
+            left = np.uint64(nodes[node].left)
+        for k in range(start, stop):
+            leaves[rows[k]] = node
+
+
+@njit(cache=True, nogil=True)
+def _work_space(n_rows, n_features):
+    size = min(n_rows, _BLOCK)
+    columns = np.empty((n_features, size))
+    rows, spare = np.empty(size, np.uint32), np.empty(size, np.uint32)
+    return columns, rows, spare, np.empty((64, 3), np.uint64)
 
 
 @njit(cache=True, nogil=True)
@@ -88,7 +112,7 @@ def leaf_sums(X, forest, tables):
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features), float64
-        Rows in the trees' units; NaN marks missing entries.
+        Rows; NaN marks missing entries.
     forest : tuple of nodes, roots, missing_left, positions, first
         The forest, as described above.
     tables : ndarray of shape (n_nodes, n_tables)
@@ -99,60 +123,71 @@ def leaf_sums(X, forest, tables):
     sums : ndarray of shape (n_rows, n_tables)
         Added tree by tree, in the same order for every row.
     """
+    nodes, roots, missing_left, positions, first = forest
     n_rows, n_tables = X.shape[0], tables.shape[1]
     sums = np.zeros((n_rows, n_tables))
-    leaves = np.empty(_BLOCK, np.int32)
-    plain = _is_plain(X, forest[4])
+    columns, rows, spare, waiting = _work_space(n_rows, X.shape[1])
+    leaves = np.empty(rows.shape[0], np.uint32)
     for start in range(0, n_rows, _BLOCK):
         stop = min(start + _BLOCK, n_rows)
-        for tree in range(forest[1].shape[0]):
-            _apply_tree(X, start, stop, plain, tree, forest, leaves)
-            for i in range(start, stop):
+        here = leaves[: stop - start]
+        _load_block(X, start, stop, columns)
+        for tree in range(roots.shape[0]):
+            _place_categories(X, start, stop, tree, positions, first, columns)
+            _walk(columns, nodes, missing_left, roots[tree], rows, spare, waiting, here)
+            for i in range(stop - start):
                 for k in range(n_tables):
-                    sums[i, k] += tables[leaves[i - start], k]
+                    sums[start + i, k] += tables[here[i], k]
     return sums
 
 
 @njit(cache=True, nogil=True)
 def apply(X, forest):
     """Find the leaf of each row in each tree, of shape (n_rows, n_trees)."""
-    n_rows, n_trees = X.shape[0], forest[1].shape[0]
-    result = np.empty((n_rows, n_trees), np.int32)
-    leaves = np.empty(_BLOCK, np.int32)
-    plain = _is_plain(X, forest[4])
+    nodes, roots, missing_left, positions, first = forest
+    n_rows = X.shape[0]
+    result = np.empty((n_rows, roots.shape[0]), np.int32)
+    columns, rows, spare, waiting = _work_space(n_rows, X.shape[1])
+    leaves = np.empty(rows.shape[0], np.uint32)
     for start in range(0, n_rows, _BLOCK):
         stop = min(start + _BLOCK, n_rows)
-        for tree in range(n_trees):
-            _apply_tree(X, start, stop, plain, tree, forest, leaves)
-            result[start:stop, tree] = leaves[: stop - start]
+        here = leaves[: stop - start]
+        _load_block(X, start, stop, columns)
+        for tree in range(roots.shape[0]):
+            _place_categories(X, start, stop, tree, positions, first, columns)
+            _walk(columns, nodes, missing_left, roots[tree], rows, spare, waiting, here)
+            for i in range(stop - start):
+                result[start + i, tree] = here[i]
     return result
 
 
 @njit(cache=True, nogil=True)
-def subtree_totals(nodes, values):
+def subtree_totals(parent, values):
     """Turn values of the leaves into totals over the leaves below each node."""
     totals = values.copy()
-    for node in range(nodes.shape[0] - 1, -1, -1):
-        left = nodes[node].left
-        if left != node:
-            totals[node] = totals[left] + totals[left + 1]
+    for node in range(parent.shape[0] - 1, -1, -1):
+        if parent[node] != node:
+            totals[parent[node]] += totals[node]
     return totals
 
 
 @njit(cache=True, nogil=True)
-def separations(X, forest, weights, core_rows, core_weight):
-    """Credit the features at which a row parts from the rows of the core.
+def partings(leaves, own, structure, core_rows, core_weight, n_features):
+    """Credit the features at which rows part from the rows of the core.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features)
-        Rows in the trees' units.
-    forest : tuple
-        The forest.
-    weights : ndarray of shape (n_nodes,)
-        Weight of sharing each leaf.
+    leaves : ndarray of shape (n_rows, n_trees)
+        The leaves of the rows.
+    own : ndarray of shape (n_rows, n_trees)
+        Squared length of each row's part in each tree, 1 over all trees.
+    structure : tuple of parent, sibling, feature, each of shape (n_nodes,)
+        A root is its own parent; `feature` is the one that parts a node from its
+        sibling.
     core_rows, core_weight : ndarray of shape (n_nodes,)
-        Number of core rows below a node, and their normalised leaf weights.
+        Number of core rows below a node, and the sum of what they have as `own`.
+    n_features : int
+        Number of features.
 
     Returns
     -------
@@ -160,23 +195,42 @@ def separations(X, forest, weights, core_rows, core_weight):
         Half the sum of the squared lengths that a pair of unit vectors does not
         share, added over the core rows, per splitting feature.
     """
-    nodes, roots, missing_left, positions, first = forest
-    credits = np.zeros(X.shape)
-    leaves = apply(X, forest)
-    for i in range(X.shape[0]):
-        squared_length = 0.0
-        for tree in range(roots.shape[0]):
-            squared_length += weights[leaves[i, tree]]
-        for tree in range(roots.shape[0]):
-            own = weights[leaves[i, tree]] / squared_length
-            node = roots[tree]
-            while nodes[node].left != node:
-                following = _next_node(
-                    X, i, node, tree, nodes, missing_left, positions, first
+    parent, sibling, feature = structure
+    credits = np.zeros((leaves.shape[0], n_features))
+    for i in range(leaves.shape[0]):
+        for tree in range(leaves.shape[1]):
+            node = leaves[i, tree]
+            while parent[node] != node:
+                other = sibling[node]
+                credits[i, feature[node]] += 0.5 * (
+                    own[i, tree] * core_rows[other] + core_weight[other]
                 )
-                other = 2 * nodes[node].left + 1 - following
-                credits[i, nodes[node].feature] += 0.5 * (
-                    own * core_rows[other] + core_weight[other]
-                )
-                node = following
+                node = parent[node]
     return credits
+
+
+@njit(cache=True, nogil=True)
+def shared_leaves(leaves, others, weights):
+    """Add the weights of the leaves that pairs of rows share.
+
+    Parameters
+    ----------
+    leaves, others : ndarray of shape (n_rows, n_trees), (n_others, n_trees)
+        The leaves of two sets of rows.
+    weights : ndarray of shape (n_rows, n_trees)
+        The weight of each leaf in `leaves`.
+
+    Returns
+    -------
+    sums : ndarray of shape (n_rows, n_others)
+        One sum per pair.
+    """
+    sums = np.empty((leaves.shape[0], others.shape[0]))
+    for i in range(leaves.shape[0]):
+        for j in range(others.shape[0]):
+            total = 0.0
+            for tree in range(leaves.shape[1]):
+                if leaves[i, tree] == others[j, tree]:
+                    total += weights[i, tree]
+            sums[i, j] = total
+    return sums

@@ -7,15 +7,17 @@ uniform again. A node therefore needs its real rows, its box and a count.
 
 A tree is an array of `NODE` records whose two children are neighbours, in the
 order in which they were created, so that a parent always precedes its children.
-Columns come scaled to the unit interval: there float32 thresholds are fine enough,
-and a tree stays in the fastest cache while rows walk down.
+A leaf is its own left child.
 """
 
 import numpy as np
 from numba import njit
 
-NODE = np.dtype([("threshold", np.float32), ("feature", np.int32), ("left", np.int32)])
+NODE = np.dtype([("threshold", np.float64), ("feature", np.int32), ("left", np.int32)])
 
+# Thresholds are drawn from the range of a node's rows, extended by this many times
+# its width on either side, so that a gross outlier does not waste the splits.
+_MARGIN = 1.0
 # Draws of a splittable feature before the node is searched feature by feature.
 _TRIES = 16
 
@@ -49,20 +51,19 @@ def _draw_feature(low, high, step, rng):
 
 
 @njit(cache=True, nogil=True)
-def _draw_threshold(Z, rows, feature, low, high, step, widen, rng):
-    """Draw a cut of the box, or of the rows' range made three times as wide."""
+def _draw_threshold(Z, rows, feature, low, high, step, rng):
+    """Draw a cut of the box that is not far from the rows."""
     first, last = low[feature], high[feature]
-    if widen:
-        smallest, largest = np.inf, -np.inf
-        for row in rows:
-            value = Z[row, feature]
-            if value < smallest:
-                smallest = value
-            if value > largest:
-                largest = value
-        if smallest < largest:
-            width = largest - smallest
-            first, last = max(first, smallest - width), min(last, largest + width)
+    smallest, largest = np.inf, -np.inf
+    for row in rows:
+        value = Z[row, feature]
+        if value < smallest:
+            smallest = value
+        if value > largest:
+            largest = value
+    if smallest < largest:
+        margin = _MARGIN * (largest - smallest)
+        first, last = max(first, smallest - margin), min(last, largest + margin)
     cell = step[feature]
     if cell == 0:
         return first + rng.random() * (last - first)
@@ -108,42 +109,44 @@ def _partition_masks(Z, masks, feature, share, missing_left, rng):
 
 
 @njit(cache=True, nogil=True)
-def _missing_side(Z, rows, feature, threshold, share, rng):
-    """Count missing entries; send them with the odds of the observed rows."""
+def _count_sides(Z, rows, feature, threshold):
+    """Count the rows that go left, and those whose entry is missing."""
     n_left = n_missing = 0
     for row in rows:
         value = Z[row, feature]
-        if np.isnan(value):
-            n_missing += 1
-        elif value <= threshold:
-            n_left += 1
-    n_observed = rows.shape[0] - n_missing
-    odds = n_left / n_observed if n_observed > 0 else share
-    return n_missing, rng.random() < odds
+        n_missing += np.isnan(value)
+        n_left += value <= threshold
+    return n_left, n_missing
 
 
 @njit(cache=True, nogil=True)
-def _draw_split(Z, rows, low, high, step, widen, informative, rng):
+def _draw_split(Z, rows, low, high, step, informative, rng):
     """Draw a feature, a threshold, its share of the box and a missing side."""
     feature = _draw_feature(low, high, step, rng)
     if feature < 0:
-        return -1, np.float32(0), 0.0, False
-    threshold = np.float32(
-        _draw_threshold(Z, rows, feature, low, high, step, widen, rng)
-    )
+        return -1, 0.0, 0.0, False
+    threshold = _draw_threshold(Z, rows, feature, low, high, step, rng)
     share = (threshold - low[feature]) / (high[feature] - low[feature])
-    n_missing, to_left = _missing_side(Z, rows, feature, threshold, share, rng)
+    if step[feature] > 0:  # a ratio of whole cells, whatever the rounding
+        n_cells = np.rint((high[feature] - low[feature]) / step[feature])
+        share = np.rint(share * n_cells) / n_cells
+    n_left, n_missing = _count_sides(Z, rows, feature, threshold)
+    n_observed = rows.shape[0] - n_missing
     if informative and n_missing > 0:
-        if n_missing == rows.shape[0]:
-            return -1, np.float32(0), 0.0, False
-        return feature, np.float32(np.inf), 1.0, False
+        if n_observed == 0:
+            return -1, 0.0, 0.0, False
+        return feature, np.inf, 1.0, False
     if not 0 < share < 1:  # the box is as narrow as floating point allows
-        return -1, np.float32(0), 0.0, False
-    return feature, threshold, share, to_left
+        return -1, 0.0, 0.0, False
+    if informative:  # an entry that was never missing before is strange
+        return feature, threshold, share, 2 * n_left < n_observed
+    # Missing entries go together, with the odds of the observed ones.
+    odds = n_left / n_observed if n_observed > 0 else share
+    return feature, threshold, share, rng.random() < odds
 
 
 @njit(cache=True, nogil=True)
-def grow_tree(Z, low, high, step, n_synthetic, widen, masked, informative, rng):
+def grow_tree(Z, low, high, step, few_rows, n_synthetic, masked, informative, rng):
     """Grow one tree on the rows of `Z` against uniform rows in a box.
 
     Parameters
@@ -154,10 +157,10 @@ def grow_tree(Z, low, high, step, n_synthetic, widen, masked, informative, rng):
         The box of the uniform rows; that of a grid ends half a step outside.
     step : ndarray of shape (n_features,)
         Distance of a grid's values, 0 for a continuous feature.
+    few_rows : int
+        A node with so few real rows is a leaf.
     n_synthetic : int
         Number of uniform rows.
-    widen : bool
-        Draw thresholds near the node's rows instead of anywhere in its box.
     masked : bool
         Each synthetic row lacks the entries that some row of `Z` lacks.
     informative : bool
@@ -168,7 +171,7 @@ def grow_tree(Z, low, high, step, n_synthetic, widen, masked, informative, rng):
     Returns
     -------
     nodes : ndarray of `NODE`
-        The tree; a leaf is its own left child, and any row there would go left.
+        The tree.
     missing_left : ndarray of bool
         Whether a missing entry goes left, per node.
     n_real, n_uniform : ndarray of int32
@@ -195,12 +198,10 @@ def grow_tree(Z, low, high, step, n_synthetic, widen, masked, informative, rng):
         nodes[node].left, missing_left[node] = node, True
         counts[node] = real, uniform
         feature = -1
-        # One real row says nothing of a density: to box it in further would
-        # only make every new row near it look synthetic.
-        if real > 1 and uniform > 0:
+        if real > few_rows and uniform > 0:
             here = rows[start:stop]
             feature, threshold, share, to_left = _draw_split(
-                Z, here, lows[slot], highs[slot], step, widen, informative, rng
+                Z, here, lows[slot], highs[slot], step, informative, rng
             )
         if feature < 0:
             slot -= 1
