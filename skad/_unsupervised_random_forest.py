@@ -220,7 +220,7 @@ class UnsupervisedRandomForest(BaseDetector):
     def gap_proximity(self, X_train, X=None, *, symmetric=False):
         """Compute the GAP proximities of rows to the training rows.
 
-        Geometry- and accuracy-preserving proximities [2]_ count, for each row, the
+        Geometry- and accuracy-preserving proximities count, for each row, the
         rows in the bags of those trees that the row itself did not grow, each by
         one over the rows in the leaf that they share.
 
