@@ -40,9 +40,9 @@ flagged = detector.predict(X) == -1
 #
 # Only the order of scores matters, so the shade is the rank of a place: the darker,
 # the stranger. The line is the threshold: rows outside it get the label -1. The forest
-# follows the moons and finds the gap between them, which a single ellipse would call
-# ordinary. Splits look at one feature at a time, which shows in the streaks along the
-# axes.
+# follows the moons, but calls most of the room between them ordinary and only its
+# middle strange. Splits look at one feature at a time, which shows in the streaks along
+# the axes.
 
 import matplotlib.pyplot as plt
 from scipy.stats import rankdata

@@ -56,8 +56,9 @@ detectors = {
 #
 # Scores have different scales, so the shade is the rank of a place: the darker, the
 # stranger. The contour encloses the most ordinary half of the plane. HBOS looks at one
-# feature at a time and finds ordinary places where no point is; both forests, whose
-# splits are parallel to the axes, show traces of the same. LOF judges by the
+# feature at a time and finds ordinary places where no point is; the unsupervised
+# forest, whose splits are parallel to the axes too, does the same where the shadows of
+# two clusters cross. LOF judges by the
 # neighbours' density, which makes the tight cluster a very small island. In two
 # dimensions the nearest neighbours are hard to beat.
 
