@@ -75,7 +75,7 @@ class MixedColumns:
     def original(self, feature, value):
         """Return an entry of the matrix as it was in the table."""
         if np.isnan(value) or not self.is_categorical[feature]:
-            return value
+            return float(value)
         place = np.count_nonzero(self.is_categorical[:feature])
         is_known = value < self._n_known[place]
         return self._encoder.categories_[place][int(value)] if is_known else None
