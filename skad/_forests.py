@@ -15,6 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skad._kernels._leaves import apply, leaf_sums
 from skad._kernels._trees import grow_tree
+from skad._proximity import in_blocks
 
 # A node with so few real rows is a leaf, as they say little of a density: to box them
 # in further would only make every new row near them look synthetic. Every third tree
@@ -23,7 +24,6 @@ from skad._kernels._trees import grow_tree
 _FEW_ROWS, _MORE_ROWS, _LARGE_SHARE = 5, 32, 1 / 8
 _MAX_SEED = np.iinfo(np.int32).max
 _TASKS = 8
-_BLOCK = 4096
 
 
 class RandomSplitForest:
@@ -59,7 +59,8 @@ class RandomSplitForest:
         rng,
         n_jobs,
     ):
-        self.synthetic_weight = 1 / synthetic_ratio
+        n_synthetic = max(1, round(synthetic_ratio * max_samples))
+        self.synthetic_weight = max_samples / n_synthetic
         self._seeds = rng.randint(_MAX_SEED, size=n_estimators)
         self.n_samples, self._max_samples = X.shape[0], max_samples
         # A category is a cell of the unit interval, at a place of its own per tree.
@@ -74,7 +75,7 @@ class RandomSplitForest:
         few_rows[2::3] = max(_MORE_ROWS, round(_LARGE_SHARE * max_samples))
         options = {
             "box": (np.where(is_category, 0.0, support.low), high, step),
-            "n_synthetic": max(1, round(synthetic_ratio * max_samples)),
+            "n_synthetic": n_synthetic,
             "masked": bool(np.isnan(X).any()) and not informative,
             "informative": informative,
         }
@@ -187,8 +188,8 @@ class BestSplitForest:
     ):
         self._support = support
         self.n_samples = X.shape[0]
-        self.synthetic_weight = 1 / synthetic_ratio
         n_synthetic = max(1, round(synthetic_ratio * X.shape[0]))
+        self.synthetic_weight = X.shape[0] / n_synthetic
         synthetic = _draw_uniform(X, support, n_synthetic, informative, rng)
         Z = self._expand(np.vstack([X, synthetic]))
         share = max_samples / X.shape[0]
@@ -223,11 +224,9 @@ class BestSplitForest:
         return _over_slices(self._leaf_sums, X, (tables,), n_jobs)
 
     def _leaf_sums(self, X, tables):
-        sums = np.zeros((len(X), tables.shape[1]))
-        for start in range(0, len(X), _BLOCK):
-            for leaves in self.apply(X[start : start + _BLOCK]).T:
-                sums[start : start + _BLOCK] += tables[leaves]
-        return sums
+        return in_blocks(
+            lambda rows: sum(tables[leaves] for leaves in self.apply(rows).T), X
+        )
 
     def in_bag(self):
         """Yield the rows of `X` that grew each tree."""

@@ -64,12 +64,7 @@ class LeafSimilarity:
 
     def between(self, rows, others):
         """Return the similarities of all pairs of two sets of placed rows."""
-        return np.concatenate(
-            [
-                self._block(rows[block], others)
-                for block in gen_batches(len(rows), _BLOCK)
-            ]
-        )
+        return in_blocks(lambda block: self._block(block, others), rows)
 
     def _block(self, rows, others):
         sums = shared_leaves(rows.leaves, others.leaves, self.weights[rows.leaves])
@@ -121,15 +116,15 @@ def in_blocks(function, X):
     return np.concatenate(blocks)
 
 
-def nearest(similarities, others, n_neighbors, *, skip_self):
+def nearest(similarities, shape, n_neighbors, *, skip_self):
     """Find the most similar of some rows for each row, in blocks.
 
     Parameters
     ----------
     similarities : callable
         Returns the similarities of some rows, a slice, to all the others.
-    others : tuple of (n_rows, n_others)
-        How many rows there are.
+    shape : tuple of (n_rows, n_others)
+        How many rows there are, and others.
     n_neighbors : int
         How many are wanted.
     skip_self : bool
@@ -140,7 +135,7 @@ def nearest(similarities, others, n_neighbors, *, skip_self):
     indices, values : ndarray of shape (n_rows, n_neighbors)
         The most similar first, the earlier first among equals.
     """
-    n_rows, n_others = others
+    n_rows, _ = shape
     indices = np.empty((n_rows, n_neighbors), dtype=np.int64)
     values = np.empty((n_rows, n_neighbors))
     for rows in gen_batches(n_rows, _BLOCK):

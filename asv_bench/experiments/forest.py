@@ -3,6 +3,7 @@
     python asv_bench/experiments/forest.py variants FOLDER
     python asv_bench/experiments/forest.py missing FOLDER
     python asv_bench/experiments/forest.py explanations
+    python asv_bench/experiments/forest.py clusters
 
 FOLDER holds .npz files with X and y (1: anomaly); without it the environment variable
 SKAD_DATA names it.
@@ -19,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from skad import UnsupervisedRandomForest
 from skad.benchmark import compare
 from skad.datasets import list_npz, load_npz, make_planted_anomalies
+from skad.metrics import roc_auc_score
 
 PAPER = {"splitter": "best", "similarity": "gap", "aggregation": "median", "core": 0.5}
 VARIANTS = {
@@ -87,6 +89,24 @@ def explanations(seeds):
         print(f"{kind}: {means}")
 
 
+def clusters(seeds):
+    """Ask how well a tight cluster of anomalies is told from normal rows."""
+    detectors = UnsupervisedRandomForest(), IsolationForest(n_estimators=300)
+    for n_samples in (300, 1000, 5000):
+        areas = []
+        for seed in range(seeds):
+            rng = np.random.default_rng(seed)
+            n_strange = n_samples // 12
+            cluster = rng.normal(size=(n_strange, 4)) / 2 + [4, -4, 4, -4]
+            X = np.vstack([rng.normal(size=(n_samples, 4)), cluster])
+            y = np.repeat([1, -1], [n_samples, n_strange])
+            for detector in detectors:
+                detector.set_params(random_state=seed).fit(X)
+            areas.append([roc_auc_score(y, d.score_samples(X)) for d in detectors])
+        ours, theirs = np.mean(areas, axis=0)
+        print(f"{n_samples} rows: default {ours:.3f}, isolation forest {theirs:.3f}")
+
+
 def recall(attributions, mask):
     """Share of the planted features among as many of the largest attributions."""
     ranks = np.argsort(np.argsort(-attributions, axis=1), axis=1)
@@ -96,16 +116,18 @@ def recall(attributions, mask):
 def main():
     """Run the experiment that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=["variants", "missing", "explanations"])
+    with_data = {"variants": variants, "missing": missing}
+    without = {"explanations": explanations, "clusters": clusters}
+    parser.add_argument("name", choices=[*with_data, *without])
     parser.add_argument("folder", nargs="?", default=os.environ.get("SKAD_DATA"))
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
-    if args.name == "explanations":
-        return explanations(args.seeds)
+    if args.name in without:
+        return without[args.name](args.seeds)
     if args.folder is None:
         parser.error("name a folder, or set SKAD_DATA")
     datasets = {path.stem: load_npz(path) for path in list_npz(args.folder)}
-    return {"variants": variants, "missing": missing}[args.name](datasets, args.seeds)
+    return with_data[args.name](datasets, args.seeds)
 
 
 if __name__ == "__main__":
