@@ -14,7 +14,7 @@ VERSION = re.search(
 PLOT = ["matplotlib>=3.8"]
 PYOD = ["pyod>=3.6"]
 TABLE = ["pandas>=2.2", "pyarrow>=15"]
-BENCHMARK = [*PLOT, *PYOD, *TABLE, "jinja2>=3.1", "tqdm>=4.66"]
+BENCHMARK = [*PLOT, *PYOD, *TABLE, "jinja2>=3.1"]
 TEST = [*BENCHMARK, "hypothesis>=6.100", "numpydoc>=1.8", "pytest>=8.3"]
 DOC = [
     *BENCHMARK,
@@ -49,6 +49,7 @@ setup(
         "scipy>=1.12",
         "skorch>=1.2",
         "torch>=2.5",
+        "tqdm>=4.66",
     ],
     extras_require={
         "bench": [*BENCHMARK, "asv>=0.6.4"],

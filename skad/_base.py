@@ -111,10 +111,16 @@ class BaseDetector(OutlierMixin, BaseEstimator):
     def _fit_scores(self, X):
         """Fit, and return the scores of the training data, which are not kept."""
         X = self._validate(X, reset=True)
+        # The last attribute to come back: a fit that is interrupted or fails leaves
+        # no detector that looks fitted.
+        vars(self).pop("offset_", None)
         self._fit(X)
         scores = self._finite_scores(X)
         self.offset_ = float(np.percentile(scores, 100 * self.contamination))
         return scores
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "offset_")
 
     def _validate(self, X, *, reset):
         return validate_data(

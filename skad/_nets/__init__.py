@@ -1,0 +1,1 @@
+"""What needs torch: nets, losses and how they are trained; nothing here validates."""
