@@ -9,7 +9,14 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _ESTIMATORS = {"UnsupervisedRandomForest": "skad._unsupervised_random_forest"}
-_SUBMODULES = ("benchmark", "datasets", "inspection", "interop", "metrics")
+_SUBMODULES = (
+    "benchmark",
+    "datasets",
+    "inspection",
+    "interop",
+    "metrics",
+    "preprocessing",
+)
 
 __all__ = [*_ESTIMATORS, *_SUBMODULES]
 
