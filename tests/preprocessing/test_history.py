@@ -25,7 +25,7 @@ COLUMNS = ["customer", "terminal", "time", "amount"]
 # Few customers, terminals and times: ties and equal records are common.
 NUMBERS = st.integers(0, 2)
 TIMES = st.integers(0, 9)
-AMOUNTS = st.floats(-1e3, 1e3).map(lambda amount: round(amount, 3))
+AMOUNTS = st.floats(-1e3, 1e3).map(lambda amount: round(amount, 3)) | NUMBERS
 RECORDS = st.tuples(st.sampled_from("abc"), NUMBERS, TIMES, AMOUNTS)
 STREAMS = st.lists(RECORDS, min_size=1, max_size=25).map(
     lambda rows: pd.DataFrame(rows, columns=COLUMNS)
