@@ -52,9 +52,9 @@ print(*history.fit(past).get_feature_names_out(), sep="\n")
 #
 # There is time to look at five payments a day: those with the lowest scores. Of these,
 # precision is the share that are frauds; recall is how many of the day's frauds are
-# among them. With its past, nearly twice as many alerts are worth it. Frauds with stolen
-# cards and at compromised terminals come in numbers, often more than five a day: even
-# with perfect scores, five alerts a day would find no more than 58 % of the frauds.
+# among them. With its past, nearly twice as many alerts are worth it. Stolen cards and
+# compromised terminals bring many frauds at once: even with perfect scores, five alerts
+# a day would find no more than 58 % of all.
 
 import matplotlib.pyplot as plt
 import pandas as pd
