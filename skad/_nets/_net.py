@@ -94,6 +94,14 @@ class DetectorNet(NeuralNet):
         self.notify("on_train_end", X=X, y=y)
         return self
 
+    def notify(self, method_name, **cb_kwargs):
+        """Call the callbacks that have something to do; most have not, per batch."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        nothing = getattr(Callback, method_name)
+        for _, callback in self.callbacks_:
+            if getattr(type(callback), method_name) is not nothing:
+                getattr(callback, method_name)(self, **cb_kwargs)
+
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         """Note how far one step brings the training."""
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
