@@ -8,7 +8,11 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_ESTIMATORS = {"UnsupervisedRandomForest": "skad._unsupervised_random_forest"}
+_ESTIMATORS = {
+    "BayesianVAE": "skad._bayesian_vae",
+    "GANVAE": "skad._ganvae",
+    "UnsupervisedRandomForest": "skad._unsupervised_random_forest",
+}
 _SUBMODULES = (
     "benchmark",
     "datasets",

@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_checks import MORE_CHECKS, in_full, missing_checks
 
 import skad
-from skad import UnsupervisedRandomForest
+from skad import GANVAE, BayesianVAE, UnsupervisedRandomForest
 from skad.interop import PyODDetector
 from skad.metrics import get_scorer, get_scorer_names
 
@@ -38,6 +38,15 @@ ESTIMATORS = [
         splitter="best",
         similarity="gap",
         aggregation="median",
+        random_state=0,
+    ),
+    BayesianVAE(channels=(8,), n_passes=3, max_epochs=10, random_state=0),
+    GANVAE(hidden_sizes=(16, 8), max_epochs=10, random_state=0),
+    GANVAE(
+        hidden_sizes=(16,),
+        max_epochs=10,
+        share_decoder=False,
+        constraint="gradient_penalty",
         random_state=0,
     ),
     PyODDetector(IForest(n_estimators=5), random_state=0),
