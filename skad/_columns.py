@@ -30,7 +30,7 @@ class MixedColumns:
 
     def fit_validate(self, estimator, X):
         """Learn the categories of `X`; return `X` as a matrix."""
-        self.is_categorical = _categorical_mask(X, self.categorical_features)
+        self.is_categorical = categorical_mask(X, self.categorical_features)
         matrix = self.validate(estimator, X, reset=True)
         if not self.is_categorical.any():  # X may not have told its shape before
             self.is_categorical = np.zeros(matrix.shape[1], dtype=bool)
@@ -94,7 +94,8 @@ class MixedColumns:
         return np.where(codes == -1, self._n_known, codes)
 
 
-def _categorical_mask(X, chosen):
+def categorical_mask(X, chosen):
+    """Return which columns of `X` are categories, as `chosen` says."""
     n_features = X.shape[1] if len(getattr(X, "shape", ())) == 2 else 0
     mask = np.zeros(n_features, dtype=bool)
     if chosen is None or (isinstance(chosen, str) and not hasattr(X, "dtypes")):
