@@ -295,8 +295,8 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
     def score_terms(self, X):
         """Return the parts of the score.
 
-        Both are logarithms, in robust standard deviations from the median of the
-        training images, so that 0 is usual and 3 is strange.
+        Both are logarithms, less the median of the training images, and divided by
+        half the range of the middle 68 % of them: 0 is usual, 3 is strange.
 
         Parameters
         ----------
@@ -451,7 +451,8 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
     def _net_input(self, rows):
         images, masks = self._seen(rows)
         brightness, contrast = self._usual_levels(images, masks)
-        images = (images - _per_image(brightness)) / _per_image(contrast)
+        # The background is as grey as the rest is in the mean, whatever is in it.
+        images = masks * (images - _per_image(brightness)) / _per_image(contrast)
         return np.concatenate([images, masks], axis=1)
 
     def _seen(self, rows):

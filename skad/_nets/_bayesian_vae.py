@@ -21,6 +21,8 @@ _ANGLE, _SCALE, _SHIFT = 0.15, 0.1, 0.06
 _COARSE, _WORST = 1 / 8, 0.05
 # The part of its mean that is added to a map that divides.
 _FLOOR = 0.1
+# A standard deviation to either side of the median of a normal distribution.
+_QUANTILES = 0.1587, 0.5, 0.8413
 # The least spread that the parts of the score, logarithms, are divided by, and what
 # stands for a square of zero in them.
 _LEAST_SPREAD, _NOTHING = 0.01, 1e-12
@@ -200,9 +202,10 @@ class BayesianAutoencoder(nn.Module):
         self.usual.copy_(usual.clamp_min(tiny))
         error = _worst(self._standardised(residual, variance).mean(-3), mask)
         for i, term in enumerate((error, uncertainty)):
-            centre = term.median()
-            deviation = 1.4826 * (term - centre).abs().median()
-            self.centre[i], self.spread[i] = centre, deviation.clamp_min(_LEAST_SPREAD)
+            # Not by the median deviation, which of scans of two kinds sees only one.
+            low, centre, high = torch.quantile(term, term.new_tensor(_QUANTILES))
+            self.centre[i] = centre
+            self.spread[i] = ((high - low) / 2).clamp_min(_LEAST_SPREAD)
 
     def coarse(self, x):
         """Return the errors, their variances and what else `calibrate` takes."""
