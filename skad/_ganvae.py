@@ -7,10 +7,11 @@ from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skad._columns import MixedColumns, categorical_mask, column_support
+from skad._columns import MixedColumns, categorical_mask
 from skad._deep import BaseDeepDetector
 from skad._nets._gan_vae import AdversarialNet, GANVAENet, NegativeELBO, Training
 from skad._nets._mixed_likelihood import MixedLikelihood
+from skad._tails import column_scale
 
 TERMS = ("reconstruction", "kl", "discriminator", "features")
 # A term that varies less than this over the training rows says nothing of them, and
@@ -20,9 +21,7 @@ _LEAST_SPREAD = {"reconstruction": 1, "kl": 1, "discriminator": 0.1, "features":
 _HALF_WIDTH = 0.05
 # So many standard deviations are float32's to square.
 _FARTHEST = 1e15
-_MAX_LATENT_DIM = 16
-# Standard deviations between the first and the last tenth of a normal distribution.
-_MIDDLE = 2.563
+_MIN_LATENT_DIM, _MAX_LATENT_DIM = 4, 16
 
 
 class GANVAE(TransformerMixin, BaseDeepDetector):
@@ -42,8 +41,8 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
     Parameters
     ----------
     latent_dim : int or "auto", default="auto"
-        Number of latent variables. "auto" is half the number of columns, at least 2
-        and at most 16.
+        Number of latent variables. "auto" is half the number of columns, but at
+        least 4 if there are as many columns, and at most 16.
 
     hidden_sizes : tuple of int, default=(128, 64)
         Units of the hidden layers of encoder and discriminator; the decoder has
@@ -75,7 +74,7 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         learned. It keeps anomalies in the training data from being learned, up to
         about this share of them.
 
-    term_weights : tuple of 4 floats, default=(1.0, 0.3, 0.3, 0.3)
+    term_weights : tuple of 4 floats, default=(1.0, 1.0, 0.5, 0.5)
         Weights in the score of the four terms of `score_terms`: reconstruction, KL
         divergence, discriminator and features. With the last two at 0 there is no
         discriminator, and nothing but a variational autoencoder is trained.
@@ -208,7 +207,7 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         adversarial_weight=0.1,
         feature_weight=1.0,
         trim=0.05,
-        term_weights=(1.0, 0.3, 0.3, 0.3),
+        term_weights=(1.0, 1.0, 0.5, 0.5),
         categorical_features="from_dtype",
         max_epochs=50,
         batch_size=256,
@@ -388,27 +387,26 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
             known = np.maximum(self._columns.n_levels() - 1, 0)
         self._n_levels = tuple(known.tolist())
         self._numbers = np.flatnonzero(known == 0)
-        found = [_scale_and_grid(X[:, j]) for j in self._numbers]
-        columns = np.reshape(found, (-1, 4)).T
-        self._center, self._scale, self._step, self._origin = columns
+        self._scales = [column_scale(X[:, j]) for j in self._numbers]
         self.latent_dim_ = self.latent_dim
         if self.latent_dim == "auto":
-            self.latent_dim_ = min(max(n_features // 2, 2), _MAX_LATENT_DIM)
+            least = min(n_features, _MIN_LATENT_DIM)
+            self.latent_dim_ = min(max(n_features // 2, least), _MAX_LATENT_DIM)
 
     def _net_input(self, rows):
         made = np.array(rows, dtype=np.float64)
-        numbers = (made[:, self._numbers] - self._center) / self._scale
-        made[:, self._numbers] = np.clip(numbers, -_FARTHEST, _FARTHEST)
+        for j, scale in zip(self._numbers, self._scales, strict=True):
+            made[:, j] = np.clip(scale(made[:, j]), -_FARTHEST, _FARTHEST)
         return made
 
     def _make_module(self, X):
-        step = self._step / self._scale
+        step = np.array([scale.step for scale in self._scales])
         half_width = np.maximum(step / 2, _HALF_WIDTH)
         likelihood = MixedLikelihood(
             self._n_levels,
             half_width,
             np.where(step / 2 > _HALF_WIDTH, step, 0),
-            (self._origin - self._center) / self._scale,
+            np.array([scale.origin for scale in self._scales]),
             1 / (len(X) + 1),
         )
         settings = Training(
@@ -444,22 +442,3 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
 
     def _column_nll(self, rows):
         return self.net_.evaluate(rows, "column_nll")
-
-
-def _scale_and_grid(column):
-    """Return centre, scale, step (0 for continuous) and one value of a column.
-
-    The scale is that of the middle four fifths, which a few values of any size do
-    not change; where these are all the same, the standard deviation.
-    """
-    column = np.asarray(column, dtype=np.float64)
-    support = column_support(column[:, np.newaxis], np.zeros(1, dtype=int))
-    step = support.step[0]
-    low, center, high = np.quantile(column, [0.1, 0.5, 0.9])
-    size = np.abs(column).max() or 1.0
-    scale = (high - low) / _MIDDLE
-    if scale <= 1e-12 * size:
-        scale = size * np.std(column / size)  # squares of large numbers overflow
-    if scale <= 1e-12 * size:  # a constant column
-        scale = size
-    return center, scale, step, support.low[0] + step / 2

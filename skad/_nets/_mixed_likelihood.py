@@ -8,6 +8,8 @@ from torch.nn.functional import gumbel_softmax, log_softmax, softplus
 
 # A logistic distribution of scale 1 has this standard deviation.
 _LOGISTIC_STD = math.pi / math.sqrt(3)
+# Numbers are seen on a scale that is linear up to about here and then logarithmic.
+_BEND = 3.0
 
 
 class MixedLikelihood(nn.Module):
@@ -59,10 +61,10 @@ class MixedLikelihood(nn.Module):
     def view(self, x):
         """Turn rows into what an encoder or a discriminator takes.
 
-        The inverse hyperbolic sine is linear near 0 and a logarithm far from it.
-        A category that training did not show is a row of zeros.
+        Numbers are bent to logarithms far from 0. A category that training did not
+        show is a row of zeros.
         """
-        parts = [torch.asinh(x[..., self.numbers])]
+        parts = [_bent(x[..., self.numbers])]
         for j, n in zip(self.categories, self.n_levels, strict=True):
             levels = torch.arange(n, device=x.device)
             parts.append((x[..., j : j + 1] == levels).to(x.dtype))
@@ -99,14 +101,14 @@ class MixedLikelihood(nn.Module):
         step = torch.where(self.step > 0, self.step, 1)
         on_grid = self.origin + step * torch.round((numbers - self.origin) / step)
         shift = torch.where(self.step > 0, on_grid - numbers, 0)
-        parts = [torch.asinh(numbers + shift.detach())]
+        parts = [_bent(numbers + shift.detach())]
         parts += [gumbel_softmax(logit, hard=True) for logit in logits]
         return torch.cat(parts, dim=-1)
 
     def expected_view(self, outputs):
         """Return means and probabilities, in the form of `view`."""
         mean, _, logits = self._parts(outputs)
-        return torch.cat([torch.asinh(mean), *(x.softmax(dim=-1) for x in logits)], -1)
+        return torch.cat([_bent(mean), *(x.softmax(dim=-1) for x in logits)], -1)
 
     def _parts(self, outputs):
         sizes = [self.n_numbers, self.n_numbers, *self.n_levels]
@@ -114,6 +116,10 @@ class MixedLikelihood(nn.Module):
         # 1 where the net says 0; never far below the width of a cell.
         std = softplus(raw) / math.log(2)
         return mean, (std + 0.5 * self.half_width) / _LOGISTIC_STD, logits
+
+
+def _bent(numbers):
+    return _BEND * torch.asinh(numbers / _BEND)
 
 
 def _logistic_cell(x, mean, scale, half_width):
