@@ -13,6 +13,12 @@ def _forest(**params):
     return UnsupervisedRandomForest(**params)
 
 
+def _ganvae(**params):
+    from skad import GANVAE
+
+    return GANVAE(**params)
+
+
 def _isolation_forest():
     from sklearn.ensemble import IsolationForest
 
@@ -30,6 +36,7 @@ def _pyod(name, *, scaled):
 # scales by itself, and the others do not depend on the columns' scale.
 _DETECTORS = {
     "UnsupervisedRandomForest": _forest,
+    "GANVAE": _ganvae,
     "IsolationForest": _isolation_forest,
     "KNN": partial(_pyod, "KNN", scaled=True),
     "LOF": partial(_pyod, "LOF", scaled=True),
