@@ -151,6 +151,7 @@ class BayesianAutoencoder(nn.Module):
         self.kernel = [round(side * _COARSE) // 2 * 2 + 1 for side in size]
         # What `calibrate` learns.
         self.register_buffer("symmetry", torch.zeros(()))
+        self.register_buffer("variance", torch.ones(member["n_channels"], *size))
         self.register_buffer("usual", torch.ones(member["n_channels"], *size))
         self.register_buffer("centre", torch.zeros(2))
         self.register_buffer("spread", torch.ones(2))
@@ -196,6 +197,7 @@ class BayesianAutoencoder(nn.Module):
                 residual.square().sum().clamp_min(tiny)
             )
             self.symmetry.copy_(shared.clamp_min(0))
+        self.variance.copy_(variance.mean(0))
         self.usual.fill_(1)
         usual = self._standardised(residual, variance).mean(0)
         usual = self._blurred(usual) + _FLOOR * usual.mean()
@@ -254,9 +256,15 @@ class BayesianAutoencoder(nn.Module):
         """
         expected = self.symmetry * residual.flip(-1)
         error = (residual - expected).square()
-        error = error / (variance + self.symmetry**2 * variance.flip(-1)) / self.usual
+        # Half way to the mean variance: what the net predicts for a single image is
+        # uncertain itself, and an anomaly must not be excused by it.
+        variance = (self._mirrored(variance) * self._mirrored(self.variance)).sqrt()
+        error = error / variance / self.usual
         own, other = residual.square(), expected.square()
         return error * own / (own + other).clamp_min(torch.finfo(own.dtype).tiny)
+
+    def _mirrored(self, variance):
+        return variance + self.symmetry**2 * variance.flip(-1)
 
     def _blurred(self, maps):
         padding = [side // 2 for side in self.kernel]
