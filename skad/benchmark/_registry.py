@@ -13,10 +13,16 @@ def _forest(**params):
     return UnsupervisedRandomForest(**params)
 
 
-def _ganvae(**params):
+def _ganvae():
     from skad import GANVAE
 
-    return GANVAE(**params)
+    return GANVAE(max_epochs=20)
+
+
+def _bayesian_vae():
+    from skad import BayesianVAE
+
+    return BayesianVAE()
 
 
 def _isolation_forest():
@@ -32,11 +38,12 @@ def _pyod(name, *, scaled):
     return make_pipeline(StandardScaler(), detector) if scaled else detector
 
 
-# Defaults throughout. Those that measure distances get scaled columns; PyOD's PCA
+# Defaults throughout, but for the epochs of nets: the command is to be quick. Those that measure distances get scaled columns; PyOD's PCA
 # scales by itself, and the others do not depend on the columns' scale.
 _DETECTORS = {
     "UnsupervisedRandomForest": _forest,
     "GANVAE": _ganvae,
+    "BayesianVAE": _bayesian_vae,
     "IsolationForest": _isolation_forest,
     "KNN": partial(_pyod, "KNN", scaled=True),
     "LOF": partial(_pyod, "LOF", scaled=True),
@@ -46,6 +53,8 @@ _DETECTORS = {
     "PCA": partial(_pyod, "PCA", scaled=False),
     "INNE": partial(_pyod, "INNE", scaled=True),
 }
+# For images, such as the digits: only if named, because most tables hold none.
+_ONLY_IF_NAMED = {"BayesianVAE"}
 
 
 def default_detectors(names=None):
@@ -57,7 +66,8 @@ def default_detectors(names=None):
     Parameters
     ----------
     names : iterable of str, default=None
-        Those wanted, in any spelling of upper and lower case; None returns all.
+        Those wanted, in any spelling of upper and lower case; None returns all for
+        tables, without BayesianVAE, which takes the columns for the pixels of images.
 
     Returns
     -------
@@ -72,7 +82,7 @@ def default_detectors(names=None):
     {'IsolationForest': IsolationForest()}
     """
     if names is None:
-        names = list(_DETECTORS)
+        names = [name for name in _DETECTORS if name not in _ONLY_IF_NAMED]
     known = {_folded(name): name for name in _DETECTORS}
     unknown = [name for name in names if _folded(name) not in known]
     if unknown:
