@@ -33,8 +33,8 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
     unusual themselves, or when it differs in the eyes of the discriminator from
     the row that was expected.
 
-    Columns may be numbers of any scale and categories. Text and missing values are
-    not accepted. For fewer than a few hundred rows take a simpler detector.
+    Columns may be numbers of any scale and categories. Missing numbers are not
+    accepted. For fewer than a few hundred rows take a simpler detector.
 
     Read more in the :ref:`User Guide <ganvae>`.
 
@@ -53,8 +53,8 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         its own.
 
     constraint : {"spectral_norm", "gradient_penalty"}, default="spectral_norm"
-        What keeps the discriminator from growing steep. The penalty takes about
-        half as long again.
+        What keeps the discriminator from growing steep: layers that lengthen no
+        vector, or a penalty on slopes other than 1.
 
     beta : float, default=1.0
         Weight of the KL divergence in training.

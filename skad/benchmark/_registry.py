@@ -38,8 +38,9 @@ def _pyod(name, *, scaled):
     return make_pipeline(StandardScaler(), detector) if scaled else detector
 
 
-# Defaults throughout, but for the epochs of nets: the command is to be quick. Those that measure distances get scaled columns; PyOD's PCA
-# scales by itself, and the others do not depend on the columns' scale.
+# Defaults throughout, but for GANVAE's epochs: the command is to be quick. Those that
+# measure distances get scaled columns; PyOD's PCA scales by itself, and the others do
+# not depend on the columns' scale.
 _DETECTORS = {
     "UnsupervisedRandomForest": _forest,
     "GANVAE": _ganvae,
