@@ -248,7 +248,9 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         """Compute the parts that the score is a sum of.
 
         Each is standardised by its median and its interquartile range over the
-        training rows; the score is minus their sum weighted by `term_weights`.
+        training rows and bent by the inverse hyperbolic sine, which leaves small
+        values as they are and takes the logarithm of large ones. The score is minus
+        their sum weighted by `term_weights`.
 
         Parameters
         ----------
@@ -435,8 +437,9 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         terms = self.net_.evaluate(rows, "terms")
         if "discriminator" in terms:
             terms["discriminator"] = np.abs(terms["discriminator"] - self._usual_logit)
+        # Far out, a term grows by its logarithm: none outvotes the others alone.
         return {
-            name: (term - self._location[name]) / self._spread[name]
+            name: np.arcsinh((term - self._location[name]) / self._spread[name])
             for name, term in terms.items()
         }
 
