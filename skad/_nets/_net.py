@@ -31,7 +31,7 @@ class DetectorNet(NeuralNet):
         ``torch.bfloat16``. Scores are computed in float32 in any case.
 
     **kwargs : dict
-        Every other parameter of :class:`skorch.NeuralNet`.
+        Every other parameter of ``skorch.NeuralNet``.
 
     Attributes
     ----------
