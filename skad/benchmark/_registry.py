@@ -16,7 +16,7 @@ def _forest(**params):
 def _ganvae():
     from skad import GANVAE
 
-    return GANVAE(max_epochs=20)
+    return GANVAE()
 
 
 def _bayesian_vae():
@@ -38,9 +38,8 @@ def _pyod(name, *, scaled):
     return make_pipeline(StandardScaler(), detector) if scaled else detector
 
 
-# Defaults throughout, but for GANVAE's epochs: the command is to be quick. Those that
-# measure distances get scaled columns; PyOD's PCA scales by itself, and the others do
-# not depend on the columns' scale.
+# Defaults throughout. Those that measure distances get scaled columns; PyOD's PCA
+# and GANVAE scale by themselves, and the others do not depend on the columns' scale.
 _DETECTORS = {
     "UnsupervisedRandomForest": _forest,
     "GANVAE": _ganvae,
