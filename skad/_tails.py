@@ -105,7 +105,8 @@ def _tail_length(points):
     is heavier than exponential, and the logarithm makes it exponential.
     """
     near, far = np.diff(points)
-    if near <= 0 or far <= near:
+    # As good as equal values say nothing, and their ratio would overflow.
+    if near <= _LEAST * far or far <= near:
         return np.inf
     ratio = _SHARES[0] / _SHARES[1]
     shape = min(np.log(far / near) / np.log(ratio), _HEAVIEST)
