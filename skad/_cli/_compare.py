@@ -11,7 +11,7 @@ from skad._cli._errors import CommandError, plural, require
 
 def run(args):
     """Compare as the arguments say; return the exit status."""
-    require(["jinja2", "matplotlib", "pandas", "pyod", "tqdm"], extra="benchmark")
+    require(["jinja2", "matplotlib", "pandas", "pyod"], extra="benchmark")
     from skad.benchmark import Comparison
     from skad.benchmark._store import Store
 

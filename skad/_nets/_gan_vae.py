@@ -81,7 +81,7 @@ class GANVAENet(nn.Module):
     adversarial : bool
         Whether there is a discriminator.
 
-    training : Training
+    settings : Training
         How the nets are trained.
     """
 

@@ -57,7 +57,7 @@ def compare(
         the same; failed runs are tried again.
 
     progress : bool, default=False
-        Show a progress bar on the standard error stream; needs tqdm.
+        Show a progress bar on the standard error stream.
 
     Returns
     -------
