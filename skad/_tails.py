@@ -12,6 +12,9 @@ _MIDDLE = 2.563
 # hundredth has no say: it may be the anomalies.
 _SHARES = np.array([0.16, 0.04, 0.01])
 _HEAVIEST = 2.0
+# By so much a tail must widen to be heavy: more than rounding makes of equal steps,
+# less than can be seen.
+_WIDENING = 1.001
 # What is left of the largest value when it is divided by its scale stays a number.
 _LEAST = 1e-100
 
@@ -106,7 +109,7 @@ def _tail_length(points):
     """
     near, far = np.diff(points)
     # As good as equal values say nothing, and their ratio would overflow.
-    if near <= _LEAST * far or far <= near:
+    if near <= _LEAST * far or far <= _WIDENING * near:
         return np.inf
     ratio = _SHARES[0] / _SHARES[1]
     shape = min(np.log(far / near) / np.log(ratio), _HEAVIEST)

@@ -80,3 +80,12 @@ def test_grids_and_constants():
     constant = column_scale(np.full(10, 5.0))
     assert_array_equal(constant(np.array([5.0, 10.0])), [0, 1])
     assert column_scale(np.zeros(10))(np.array([2.0])) == 2
+
+
+@given(st.floats(0.1, 10), st.floats(-10, 10))
+def test_rounding_gives_a_grid_no_heavy_tail(factor, shift):
+    # The points at which the tail is measured are 1, 2 and 3 steps.
+    counts = np.repeat(np.arange(5.0), [700, 200, 70, 25, 5])
+    scale = column_scale(factor * counts + shift)
+    assert np.isinf(scale.lengths).all()
+    assert scale.step > 0
