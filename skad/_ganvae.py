@@ -74,7 +74,7 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         learned. It keeps anomalies in the training data from being learned, up to
         about this share of them.
 
-    term_weights : tuple of 4 floats, default=(1.0, 1.0, 0.5, 0.5)
+    term_weights : tuple of 4 floats, default=(1.0, 1.0, 0.25, 0.25)
         Weights in the score of the four terms of `score_terms`: reconstruction, KL
         divergence, discriminator and features. With the last two at 0 there is no
         discriminator, and nothing but a variational autoencoder is trained.
@@ -207,7 +207,7 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         adversarial_weight=0.1,
         feature_weight=1.0,
         trim=0.05,
-        term_weights=(1.0, 1.0, 0.5, 0.5),
+        term_weights=(1.0, 1.0, 0.25, 0.25),
         categorical_features="from_dtype",
         max_epochs=50,
         batch_size=256,
@@ -248,9 +248,10 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
         """Compute the parts that the score is a sum of.
 
         Each is standardised by its median and its interquartile range over the
-        training rows and bent by the inverse hyperbolic sine, which leaves small
-        values as they are and takes the logarithm of large ones. The score is minus
-        their sum weighted by `term_weights`.
+        training rows; the first two, both in nats, share the wider of their ranges.
+        Then it is bent by the inverse hyperbolic sine, which leaves small values as
+        they are and takes the logarithm of large ones. The score is minus their sum
+        weighted by `term_weights`.
 
         Parameters
         ----------
@@ -364,6 +365,9 @@ class GANVAE(TransformerMixin, BaseDeepDetector):
             low, self._location[name], high = np.quantile(term, [0.25, 0.5, 0.75])
             # As wide as a standard deviation of a normal distribution.
             self._spread[name] = max((high - low) / 1.349, _LEAST_SPREAD[name])
+        # Parts of one bound, in nats: how training divided it says nothing of a row.
+        shared = max(self._spread[name] for name in TERMS[:2])
+        self._spread.update(dict.fromkeys(TERMS[:2], shared))
 
     def _check_weights_and_sizes(self):
         weights = self.term_weights

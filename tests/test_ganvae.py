@@ -143,6 +143,15 @@ def test_terms_are_standardised_robustly_on_the_training_rows(detector):
         assert high - low <= 1.349 + 1e-6, name
 
 
+def test_a_nat_counts_alike_in_both_terms_of_the_bound(detector):
+    nats = detector.net_.evaluate(detector._rows(X), "terms")
+    terms = detector.score_terms(X)
+    units = [np.ptp(nats[name]) / np.ptp(np.sinh(terms[name])) for name in TERMS[:2]]
+    assert_allclose(units[0], units[1])
+    widths = [np.subtract(*np.quantile(nats[n], [0.75, 0.25])) for n in TERMS[:2]]
+    assert_allclose(units[0], max(*widths, 1.349) / 1.349)
+
+
 @FEW
 @given(rows=st.lists(st.integers(0, 199), min_size=1, max_size=30))
 def test_terms_and_features_belong_to_the_row_alone(detector, rows):
