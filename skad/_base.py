@@ -74,7 +74,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             One score per sample, as float64.
         """
         check_is_fitted(self)
-        return self._finite_scores(self._validate(X, reset=False))
+        return self._finite(self._score_samples(self._validate(X, reset=False)))
 
     def decision_function(self, X):
         """Score samples relative to the threshold; negative means anomalous.
@@ -115,7 +115,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         # no detector that looks fitted.
         vars(self).pop("offset_", None)
         self._fit(X)
-        scores = self._finite_scores(X)
+        scores = self._finite(self._score_samples(X))
         self.offset_ = float(np.percentile(scores, 100 * self.contamination))
         return scores
 
@@ -132,8 +132,8 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             ensure_min_samples=2 if reset else 1,
         )
 
-    def _finite_scores(self, X):
-        scores = np.asarray(self._score_samples(X), dtype=np.float64)
+    def _finite(self, scores):
+        scores = np.asarray(scores, dtype=np.float64)
         if not np.isfinite(scores).all():
             raise FloatingPointError(
                 f"{type(self).__name__} computed {np.sum(~np.isfinite(scores))} "

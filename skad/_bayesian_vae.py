@@ -86,16 +86,20 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
         Whether the net trains on images that are slightly turned, scaled, shifted,
         and mirrored. Not for images whose position or side matters.
 
+    noise : float, default=1.0
+        Standard deviation of the noise, about as coarse as lesions, that training
+        images get and the net learns to take away again; images have a contrast of
+        about 1. A net without, 0, also learns to reconstruct lesions.
+
     mirror : bool, default=True
-        Whether an error that the left-right mirrored image has as well is forgiven,
-        to the degree that errors on the training images are symmetric: organs are,
-        lesions are not. Where the training images are not symmetric it has little
-        effect.
+        Whether a place must also differ from the mirrored one, left and right
+        exchanged, to be anomalous: organs are symmetric, lesions are not. If the
+        training images turn out not to be symmetric it has no effect.
 
     uncertainty_weight : float, default=0.25
         Weight of the epistemic uncertainty in the score, that of the error being 1.
 
-    max_epochs : int, default=100
+    max_epochs : int, default=300
         Number of passes over the training data.
 
     batch_size : int, default=16
@@ -152,7 +156,9 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
         to multiples of ``2 ** len(channels)``.
 
     symmetry_ : float
-        Share of an error that is expected from the one in the mirrored place.
+        Correlation of the training images with their mirror images, less the mean
+        image of both; mirrored places are compared if it is above one half. 0 with
+        ``mirror=False``.
 
     n_features_in_ : int
         Number of features seen during `fit`, the values of an image.
@@ -170,8 +176,9 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
     and aleatoric uncertainty are the paper's. Its sizes and the exact score are not
     known. Ours are: errors at the scale of an eighth of the image, standardised by
     the total predicted variance and by what is usual in each place of the training
-    images; the worst 5 % of the image; and the comparison with the mirror image. The
-    usual range of brightness and contrast is that within Tukey's fences.
+    images; the worst 5 % of the image; the noise in the training, and the comparison
+    with the mirror image. The usual range of brightness and contrast is that within
+    Tukey's fences.
 
     References
     ----------
@@ -207,6 +214,7 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "predict_variance": ["boolean"],
         "augment": ["boolean"],
+        "noise": [Interval(Real, 0, None, closed="left")],
         "mirror": ["boolean"],
         "uncertainty_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -229,9 +237,10 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
         n_members=1,
         predict_variance=True,
         augment=True,
+        noise=1.0,
         mirror=True,
         uncertainty_weight=0.25,
-        max_epochs=100,
+        max_epochs=300,
         batch_size=16,
         lr=0.002,
         warm_start=False,
@@ -255,6 +264,7 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
         self.n_members = n_members
         self.predict_variance = predict_variance
         self.augment = augment
+        self.noise = noise
         self.mirror = mirror
         self.uncertainty_weight = uncertainty_weight
         self.max_epochs = max_epochs
@@ -289,8 +299,10 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
             Standard deviation of the score over the Monte-Carlo passes, each with
             the error of its own reconstruction. Only if `return_std`.
         """
-        scores = super().score_samples(X)
-        return (scores, self._evaluate(X, "terms")["std"]) if return_std else scores
+        if not return_std:
+            return super().score_samples(X)
+        terms = self._evaluate(X, "terms")
+        return self._finite(-terms["score"]), terms["std"]
 
     def score_terms(self, X):
         """Return the parts of the score.
@@ -436,6 +448,7 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
         return BayesianAutoencoder(
             self.n_members,
             augment=self.augment,
+            noise=self.noise,
             predict_variance=self.predict_variance,
             mirror=self.mirror,
             uncertainty_weight=self.uncertainty_weight,

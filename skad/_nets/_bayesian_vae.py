@@ -16,11 +16,15 @@ _LOG_VARIANCE = (-6.0, 3.0)
 _UNIT_VARIANCE, _WARM_UP = 0.15, 0.3
 # Training images are turned (in radians), scaled and moved by up to this much.
 _ANGLE, _SCALE, _SHIFT = 0.15, 0.1, 0.06
+# The noise that training images get is drawn for so many places along each side.
+_NOISE_GRID = 4
 # Anomalies are larger than a pixel: errors are averaged over this share of the
 # image's side, and the score takes the worst part of the image.
 _COARSE, _WORST = 1 / 8, 0.05
 # The part of its mean that is added to a map that divides.
 _FLOOR = 0.1
+# Correlation of the two sides of an object from which it counts as symmetric.
+_SYMMETRIC = 0.5
 # A standard deviation to either side of the median of a normal distribution.
 _QUANTILES = 0.1587, 0.5, 0.8413
 # The least spread that the parts of the score, logarithms, are divided by, and what
@@ -116,11 +120,14 @@ class BayesianAutoencoder(nn.Module):
     augment : bool
         Whether to train on images that are moved about and mirrored.
 
+    noise : float
+        Standard deviation of the noise that training images get.
+
     predict_variance : bool
         Whether the decoder's variance is used; a variance of 1 otherwise.
 
     mirror : bool
-        Whether errors that the mirror image shows as well are forgiven.
+        Whether images of symmetric objects are compared with their mirror images.
 
     uncertainty_weight : float
         The weight of the uncertainty in the score.
@@ -134,6 +141,7 @@ class BayesianAutoencoder(nn.Module):
         n_members,
         *,
         augment,
+        noise,
         predict_variance,
         mirror,
         uncertainty_weight,
@@ -144,6 +152,7 @@ class BayesianAutoencoder(nn.Module):
             VariationalAutoencoder(**member) for _ in range(n_members)
         )
         self.augment = augment
+        self.noise = noise
         self.predict_variance = predict_variance
         self.mirror = mirror
         self.uncertainty_weight = uncertainty_weight
@@ -152,7 +161,7 @@ class BayesianAutoencoder(nn.Module):
         # What `calibrate` learns.
         self.register_buffer("symmetry", torch.zeros(()))
         self.register_buffer("variance", torch.ones(member["n_channels"], *size))
-        self.register_buffer("usual", torch.ones(member["n_channels"], *size))
+        self.register_buffer("usual", torch.ones(2, member["n_channels"], *size))
         self.register_buffer("centre", torch.zeros(2))
         self.register_buffer("spread", torch.ones(2))
 
@@ -160,7 +169,10 @@ class BayesianAutoencoder(nn.Module):
         """Return what the loss needs, the images too: training moves them."""
         if self.training and self.augment:
             x = _moved(x)
-        outputs = [member(x[:, :-1]) for member in self.members]
+        images = x[:, :-1]
+        if self.training and self.noise:
+            images = images + self.noise * _coarse_noise(images) * x[:, -1:]
+        outputs = [member(images) for member in self.members]
         mean, log_variance, divergence = map(torch.cat, zip(*outputs, strict=True))
         if not self.predict_variance:
             log_variance = torch.zeros_like(log_variance)
@@ -193,15 +205,14 @@ class BayesianAutoencoder(nn.Module):
         mask, uncertainty = coarse["mask"], coarse["uncertainty"]
         tiny = torch.finfo(residual.dtype).tiny
         if self.mirror:
-            shared = (residual * residual.flip(-1)).sum() / (
-                residual.square().sum().clamp_min(tiny)
-            )
-            self.symmetry.copy_(shared.clamp_min(0))
+            apart = coarse["image"] - coarse["image"].mean(0)
+            shared = (apart * apart.flip(-1)).sum()
+            self.symmetry.copy_(shared / apart.square().sum().clamp_min(tiny))
         self.variance.copy_(variance.mean(0))
-        self.usual.fill_(1)
-        usual = self._standardised(residual, variance).mean(0)
-        usual = self._blurred(usual) + _FLOOR * usual.mean()
-        self.usual.copy_(usual.clamp_min(tiny))
+        for i, errors in enumerate(self._errors(residual, variance)):
+            usual = errors.mean(0)
+            usual = self._blurred(usual) + _FLOOR * usual.mean()
+            self.usual[i] = usual.clamp_min(tiny)
         error = _worst(self._standardised(residual, variance).mean(-3), mask)
         for i, term in enumerate((error, uncertainty)):
             # Not by the median deviation, which of scans of two kinds sees only one.
@@ -213,6 +224,7 @@ class BayesianAutoencoder(nn.Module):
         """Return the errors, their variances and what else `calibrate` takes."""
         maps, mask = self.maps(x), x[:, -1:]
         return {
+            "image": self._blurred(mask * x[:, :-1]),
             "residual": self._blurred(mask * (x[:, :-1] - maps["mean"])),
             "variance": self._blurred(maps["epistemic"] + maps["aleatoric"]),
             "uncertainty": _log_mean(maps["epistemic"], mask),
@@ -220,7 +232,7 @@ class BayesianAutoencoder(nn.Module):
         }
 
     def terms(self, x):
-        """Return the parts of the score, and its spread over the passes."""
+        """Return the score, its parts, and its spread over the passes."""
         mean, variance = self.passes(x)
         mask = x[:, -1:]
         epistemic = mean.var(0, unbiased=False)
@@ -231,16 +243,17 @@ class BayesianAutoencoder(nn.Module):
         error = _worst(self._standardised(residual, total).mean(-3), mask[:, 0])
         error = (error - self.centre[0]) / self.spread[0]
         uncertainty = _log_mean(epistemic, mask)
+        uncertainty = (uncertainty - self.centre[1]) / self.spread[1]
         return {
+            "score": error[-1] + self.uncertainty_weight * uncertainty,
             "error": error[-1],
-            "uncertainty": (uncertainty - self.centre[1]) / self.spread[1],
+            "uncertainty": uncertainty,
             "std": error[:-1].std(0, unbiased=False),
         }
 
     def anomaly_score(self, x):
         """Return the weighted sum of the parts."""
-        terms = self.terms(x)
-        return terms["error"] + self.uncertainty_weight * terms["uncertainty"]
+        return self.terms(x)["score"]
 
     def error_map(self, x):
         """Return what each entry of the image adds to the map of anomalies."""
@@ -251,20 +264,29 @@ class BayesianAutoencoder(nn.Module):
     def _standardised(self, residual, variance):
         """Return squared errors in units of what was predicted and is usual.
 
-        What the error in the mirrored place lets expect is no error. What remains
-        is there on both sides; it goes to the one with the larger error.
+        An anomaly is unlike what the net expects and, in a symmetric object, unlike
+        the other side: what counts is the smaller of the two errors.
         """
-        expected = self.symmetry * residual.flip(-1)
-        error = (residual - expected).square()
+        errors = self._errors(residual, variance)
+        error = errors[0] / self.usual[0]
+        for other, usual in zip(errors[1:], self.usual[1:], strict=False):
+            error = torch.minimum(error, other / usual)
+        return error
+
+    def _errors(self, residual, variance):
+        """Return squared errors and, of symmetric objects, squared differences.
+
+        The differences are those of the errors on the two sides. On images whose
+        errors correlate by less than a half they would be the larger of the two.
+        """
         # Half way to the mean variance: what the net predicts for a single image is
         # uncertain itself, and an anomaly must not be excused by it.
-        variance = (self._mirrored(variance) * self._mirrored(self.variance)).sqrt()
-        error = error / variance / self.usual
-        own, other = residual.square(), expected.square()
-        return error * own / (own + other).clamp_min(torch.finfo(own.dtype).tiny)
-
-    def _mirrored(self, variance):
-        return variance + self.symmetry**2 * variance.flip(-1)
+        errors = [residual.square() / (variance * self.variance).sqrt()]
+        if self.symmetry > _SYMMETRIC:
+            apart = residual - residual.flip(-1)
+            both = _both(variance) * _both(self.variance)
+            errors.append(apart.square() / both.sqrt())
+        return errors
 
     def _blurred(self, maps):
         padding = [side // 2 for side in self.kernel]
@@ -315,6 +337,19 @@ def _moved(x):
     affine = torch.stack([mirror * cos, -sin, shift[0], mirror * sin, cos, shift[1]], 1)
     grid = F.affine_grid(affine.view(n_rows, 2, 3), x.shape, align_corners=False)
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+def _coarse_noise(images):
+    """Return noise without fine detail, as large as lesions."""
+    shape = (*images.shape[:2], _NOISE_GRID, _NOISE_GRID)
+    return F.interpolate(
+        images.new_empty(shape).normal_(), images.shape[-2:], mode="bilinear"
+    )
+
+
+def _both(variance):
+    """Return the variance of differences between the two sides."""
+    return variance + variance.flip(-1)
 
 
 def _worst(squares, mask):
