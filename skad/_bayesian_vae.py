@@ -88,8 +88,8 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
 
     noise : float, default=1.0
         Standard deviation of the noise, about as coarse as lesions, that training
-        images get and the net learns to take away again; images have a contrast of
-        about 1. A net without, 0, also learns to reconstruct lesions.
+        images get and the net learns to take away again [3]_; images have a contrast
+        of about 1. Without it, at 0, the net also learns to reconstruct lesions.
 
     mirror : bool, default=True
         Whether a place must also differ from the mirrored one, left and right
@@ -187,6 +187,9 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
 
     .. [2] Kendall, A. and Gal, Y. (2017). "What Uncertainties Do We Need in Bayesian
        Deep Learning for Computer Vision?". arXiv:1703.04977.
+
+    .. [3] Kascenas, A. et al. (2022). "Denoising Autoencoders for Unsupervised Anomaly
+       Detection in Brain MRI". Medical Imaging with Deep Learning.
 
     Examples
     --------

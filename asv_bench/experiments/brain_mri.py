@@ -39,6 +39,7 @@ ABLATIONS = {
     "no uncertainty in the score": {"uncertainty_weight": 0},
     "no mirror image": {"mirror": False},
     "no augmentation": {"augment": False},
+    "no noise in training": {"noise": 0},
     "no normalisation": {"normalize": False},
     "background=30": {"background": 30},
     "3 members, no dropout": {"n_members": 3, "dropout": 0},

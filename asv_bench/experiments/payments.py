@@ -40,7 +40,7 @@ PYOD = [
 MODULES = {"AutoEncoder": "auto_encoder"}
 # Weights of the score's terms; those with a discriminator are one training.
 WEIGHTS = {
-    "GANVAE": (1.0, 1.0, 0.5, 0.5),
+    "GANVAE": GANVAE().term_weights,
     "GANVAE, GAN only": (0.0, 0.0, 1.0, 1.0),
     "GANVAE, VAE only": (1.0, 1.0, 0.0, 0.0),
 }
