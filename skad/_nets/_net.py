@@ -157,13 +157,15 @@ class DetectorNet(NeuralNet):
         """
         function = getattr(self.module_.eval(), method)
         size = 16 * math.ceil(self.batch_size / 16)
-        parts = []
+        found = None
         with torch.inference_mode():
             for start in range(0, len(rows), size):
                 batch = rows[start : start + size]
-                filled = _filled(batch, size).to(self.device)
-                parts.append(_first_rows(function(filled), len(batch)))
-        return _joined(parts)
+                result = function(_filled(batch, size).to(self.device))
+                if found is None:
+                    found = _empty(result, len(rows))
+                _write(result, found, start)
+        return found
 
     def _stops_early(self):
         return any(
@@ -198,13 +200,18 @@ def _filled(batch, size):
     return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])])
 
 
-def _first_rows(result, n_rows):
+def _empty(result, n_rows):
+    # Made once: parts of many batches, kept among what these need for a moment, would
+    # leave the memory in pieces that nothing larger fits into.
     if isinstance(result, dict):
-        return {name: _first_rows(part, n_rows) for name, part in result.items()}
-    return result[:n_rows].cpu().double().numpy()
+        return {name: _empty(part, n_rows) for name, part in result.items()}
+    return np.empty((n_rows, *result.shape[1:]))
 
 
-def _joined(parts):
-    if isinstance(parts[0], dict):
-        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
-    return np.concatenate(parts)
+def _write(result, found, start):
+    if isinstance(result, dict):
+        for name, part in result.items():
+            _write(part, found[name], start)
+        return
+    place = found[start : start + len(result)]
+    place[:] = result[: len(place)].cpu().double().numpy()
