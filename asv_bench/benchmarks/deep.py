@@ -1,11 +1,15 @@
 """What training and scoring by the deep core cost beyond torch itself."""
 
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from skad import GANVAE
 from skad._nets._net import DetectorNet
 from skad._nets._rows import Rows
 
@@ -111,6 +115,51 @@ class Score:
 
     def time_evaluate(self, n_rows):
         self.net.evaluate(self.rows)
+
+
+class LargeFile:
+    """Memory that is neither the file's nor there before the fit (Linux only)."""
+
+    params = [250_000, 1_000_000]
+    param_names = ["n_rows"]
+    timeout = 600
+
+    def setup(self, n_rows):
+        torch.set_num_threads(1)
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name) / "X.npy"
+        shape, rng = (n_rows, 40), np.random.default_rng(0)
+        X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, n_rows, 50_000):
+            X[start : start + 50_000] = rng.normal(size=(50_000, 40))
+        X.flush()
+        self.X = np.load(path, mmap_mode="r")
+
+    def teardown(self, n_rows):
+        del self.X
+        self.folder.cleanup()
+
+    def track_peak(self, n_rows):
+        before, peaks, done = _private_megabytes(), [], threading.Event()
+
+        def watch():
+            while not done.wait(0.05):
+                peaks.append(_private_megabytes())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        weights = (1, 1, 0, 0)
+        GANVAE(max_epochs=1, term_weights=weights, batch_size=4096).fit(self.X)
+        done.set()
+        watcher.join()
+        return max(peaks) - before
+
+    track_peak.unit = "MB"
+
+
+def _private_megabytes():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1e3
 
 
 def _cpu_seconds(function):
