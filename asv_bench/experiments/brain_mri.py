@@ -41,13 +41,14 @@ ABLATIONS = {
     "no augmentation": {"augment": False},
     "no noise in training": {"noise": 0},
     "no normalisation": {"normalize": False},
-    "background=30": {"background": 30},
     "3 members, no dropout": {"n_members": 3, "dropout": 0},
 }
 UNTRAINED = {"max_epochs": 1, "lr": 1e-12}
 TRAINING = {
     "BayesianVAE": {},
     "untrained": UNTRAINED,
+    "BayesianVAE, background=30": {"background": 30},
+    "untrained, background=30": {"background": 30, **UNTRAINED},
     "BayesianVAE, no mirror image": {"mirror": False},
     "untrained, no mirror image": {"mirror": False, **UNTRAINED},
 }
