@@ -73,6 +73,14 @@ def test_training_is_what_finds_them(trained):
     assert error < np.abs(untrained.reconstruct(TEST) - TEST)[:20].mean() / 2
 
 
+def test_training_finds_them_without_the_mirror_image():
+    params = {"mirror": False, "random_state": 0}
+    untrained = BayesianVAE(max_epochs=1, lr=1e-12, **params).fit(TRAIN)
+    alike = BayesianVAE(max_epochs=30, **params).fit(TRAIN)
+    before = roc_auc_score(Y[50:], untrained.score_samples(TEST))
+    assert roc_auc_score(Y[50:], alike.score_samples(TEST)) > before + 0.05
+
+
 @pytest.mark.parametrize(
     "change", [lambda X: 255 - X, lambda X: np.roll(X, 20, axis=2)], ids=["grey", "at"]
 )
@@ -224,9 +232,8 @@ def test_without_the_variance_head_the_variance_is_one():
 
 def test_noise_is_for_training_alone_and_stays_off_the_target():
     net = module(noise=1.0)
-    for one in (net.members[0], net.members[0].encoder):
-        one.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     x, seen = rows(), []
+    net.members[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     x[:, -1, :4] = 0
     assert_array_equal(net(x)[3][: len(x)], x)
     assert_array_equal(seen[0], x[:, :1])
@@ -238,6 +245,19 @@ def test_noise_is_for_training_alone_and_stays_off_the_target():
     # No finer than a lesion: neighbours get about the same.
     step = noise[:, :, 4:].diff(dim=-1)
     assert step.square().mean() < 0.2 * noise[:, :, 4:].square().mean()
+
+
+def test_the_smaller_of_two_errors_counts_in_symmetric_images():
+    net, x = module(), rows()
+    with torch.no_grad():
+        own = net.error_map(x)
+        net.symmetry.fill_(0.51)
+        coarse = net.coarse(x)
+        residual, variance = coarse["residual"], coarse["variance"]
+        apart = (residual - residual.flip(-1)).square()
+        both = (variance + variance.flip(-1)) * 2  # the mean variance is 1 everywhere
+        assert_allclose(net.error_map(x), torch.minimum(own, apart / both.sqrt()))
+        assert 0.1 < (net.error_map(x) < own).float().mean() < 0.9
 
 
 def test_a_difference_from_the_mirror_is_needed_in_symmetric_images():

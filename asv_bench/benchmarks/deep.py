@@ -149,9 +149,11 @@ class LargeFile:
         watcher = threading.Thread(target=watch)
         watcher.start()
         weights = (1, 1, 0, 0)
-        GANVAE(max_epochs=1, term_weights=weights, batch_size=4096).fit(self.X)
-        done.set()
-        watcher.join()
+        try:
+            GANVAE(max_epochs=1, term_weights=weights, batch_size=4096).fit(self.X)
+        finally:
+            done.set()
+            watcher.join()
         return max(peaks) - before
 
     track_peak.unit = "MB"

@@ -23,7 +23,8 @@ _NOISE_GRID = 4
 _COARSE, _WORST = 1 / 8, 0.05
 # The part of its mean that is added to a map that divides.
 _FLOOR = 0.1
-# Correlation of the two sides of an object from which it counts as symmetric.
+# Objects count as symmetric if their sides correlate by more than this: sides that do
+# not differ by more than each of them varies.
 _SYMMETRIC = 0.5
 # A standard deviation to either side of the median of a normal distribution.
 _QUANTILES = 0.1587, 0.5, 0.8413
@@ -267,17 +268,13 @@ class BayesianAutoencoder(nn.Module):
         An anomaly is unlike what the net expects and, in a symmetric object, unlike
         the other side: what counts is the smaller of the two errors.
         """
-        errors = self._errors(residual, variance)
-        error = errors[0] / self.usual[0]
-        for other, usual in zip(errors[1:], self.usual[1:], strict=False):
-            error = torch.minimum(error, other / usual)
-        return error
+        errors = zip(self._errors(residual, variance), self.usual, strict=False)
+        return torch.stack([error / usual for error, usual in errors]).amin(0)
 
     def _errors(self, residual, variance):
         """Return squared errors and, of symmetric objects, squared differences.
 
-        The differences are those of the errors on the two sides. On images whose
-        errors correlate by less than a half they would be the larger of the two.
+        The differences are those of the errors on the two sides.
         """
         # Half way to the mean variance: what the net predicts for a single image is
         # uncertain itself, and an anomaly must not be excused by it.
