@@ -12,8 +12,9 @@ class BaseDetector(OutlierMixin, BaseEstimator):
     """Base class of all detectors.
 
     A detector implements two hooks, ``_fit(X)`` and ``_score_samples(X)``, both
-    of which receive validated data; everything else is here. A detector for data
-    that is not a plain float matrix also overrides ``_validate``.
+    of which receive what ``_validate`` returns; everything else is here. A detector
+    for data that is not a plain float matrix also overrides ``_validate``. What such
+    data come with, for instance groups, is handed to it as keywords: ``context``.
 
     Scores follow scikit-learn: float64, the higher the more normal.
     """
@@ -58,7 +59,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             +1 for normal samples, -1 for anomalies; the same as of
             ``fit(X).predict(X)``.
         """
-        return _labels(self._fit_scores(X) - self.offset_)
+        return self._fit_labels(X)
 
     def score_samples(self, X):
         """Score samples; the higher, the more normal.
@@ -73,8 +74,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
             One score per sample, as float64.
         """
-        check_is_fitted(self)
-        return self._finite(self._score_samples(self._validate(X, reset=False)))
+        return self._scores(X)
 
     def decision_function(self, X):
         """Score samples relative to the threshold; negative means anomalous.
@@ -89,7 +89,7 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
             ``score_samples(X) - offset_``.
         """
-        return self.score_samples(X) - self.offset_
+        return self._decisions(X)
 
     def predict(self, X):
         """Label samples as normal or anomalous.
@@ -104,25 +104,38 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             +1 for normal samples, -1 for anomalies.
         """
-        return _labels(self.decision_function(X))
+        return self._labels(X)
 
     # Not skipped: a detector may be given another estimator as a parameter.
     @_fit_context(prefer_skip_nested_validation=False)
-    def _fit_scores(self, X):
+    def _fit_scores(self, X, **context):
         """Fit, and return the scores of the training data, which are not kept."""
-        X = self._validate(X, reset=True)
+        X = self._validate(X, reset=True, **context)
         # The last attribute to come back: a fit that is interrupted or fails leaves
         # no detector that looks fitted.
         vars(self).pop("offset_", None)
         self._fit(X)
-        scores = self._finite(self._score_samples(X))
+        scores = self._row_scores(X)
         self.offset_ = float(np.percentile(scores, 100 * self.contamination))
         return scores
+
+    def _fit_labels(self, X, **context):
+        return _signs(self._fit_scores(X, **context) - self.offset_)
+
+    def _scores(self, X, **context):
+        check_is_fitted(self)
+        return self._row_scores(self._validate(X, reset=False, **context))
+
+    def _decisions(self, X, **context):
+        return self.score_samples(X, **context) - self.offset_
+
+    def _labels(self, X, **context):
+        return _signs(self.decision_function(X, **context))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "offset_")
 
-    def _validate(self, X, *, reset):
+    def _validate(self, X, *, reset, **checks):
         return validate_data(
             self,
             X,
@@ -130,7 +143,12 @@ class BaseDetector(OutlierMixin, BaseEstimator):
             dtype=np.float64,
             order="C",
             ensure_min_samples=2 if reset else 1,
+            **checks,
         )
+
+    def _row_scores(self, X):
+        """Score validated data, a score for each row that the caller gave."""
+        return self._finite(self._score_samples(X))
 
     def _finite(self, scores):
         scores = np.asarray(scores, dtype=np.float64)
@@ -142,5 +160,5 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         return scores
 
 
-def _labels(decision):
+def _signs(decision):
     return np.where(decision < 0, -1, 1)

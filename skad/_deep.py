@@ -77,7 +77,7 @@ class BaseDeepDetector(BaseDetector):
     def _score_samples(self, X):
         return -self.net_.evaluate(self._rows(X))
 
-    def _validate(self, X, *, reset):
+    def _validate(self, X, *, reset, **checks):
         # Every numeric type as it is: a copy of the whole would not fit into memory
         # where X is memory-mapped.
         return validate_data(
@@ -86,6 +86,7 @@ class BaseDeepDetector(BaseDetector):
             reset=reset and not self._goes_on(),
             dtype="numeric",
             ensure_min_samples=2 if reset else 1,
+            **checks,
         )
 
     def _prepare(self, X):

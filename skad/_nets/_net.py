@@ -155,17 +155,40 @@ class DetectorNet(NeuralNet):
         result : ndarray of shape (len(rows), ...) or dict of str to ndarray
             The results for all rows, as float64.
         """
+        found = None
+        for start, result in self.evaluate_batches(rows, method):
+            if found is None:
+                found = _empty(result, len(rows))
+            _write(result, found, start)
+        return found
+
+    def evaluate_batches(self, rows, method="anomaly_score"):
+        """Compute a method of the module batch by batch, as `evaluate` does.
+
+        Parameters
+        ----------
+        rows : Rows
+            The data.
+
+        method : str, default="anomaly_score"
+            The name of the method.
+
+        Yields
+        ------
+        start : int
+            The first row of the batch.
+
+        result : tensor or dict of str to tensor
+            The results for a batch, on the net's device. Those of the last one that
+            are for more rows than there are belong to none.
+        """
         function = getattr(self.module_.eval(), method)
         size = 16 * math.ceil(self.batch_size / 16)
-        found = None
-        with torch.inference_mode():
-            for start in range(0, len(rows), size):
-                batch = rows[start : start + size]
-                result = function(_filled(batch, size).to(self.device))
-                if found is None:
-                    found = _empty(result, len(rows))
-                _write(result, found, start)
-        return found
+        for start in range(0, len(rows), size):
+            batch = _filled(rows[start : start + size], size).to(self.device)
+            with torch.inference_mode():
+                result = function(batch)
+            yield start, result
 
     def _stops_early(self):
         return any(
