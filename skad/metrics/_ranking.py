@@ -1,18 +1,12 @@
 """How well scores rank the outliers before the normal samples."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
 from sklearn import metrics as sklearn_metrics
-from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils.validation import (
-    assert_all_finite,
-    check_consistent_length,
-    check_scalar,
-)
+from sklearn.utils.validation import check_scalar
 
-from skad.metrics._labels import as_column, outlier_mask
+from skad.metrics._checks import check_scores, is_undefined
 
 
 def roc_auc_score(y_true, scores, *, outlier_label=None, sample_weight=None):
@@ -66,8 +60,8 @@ def roc_auc_score(y_true, scores, *, outlier_label=None, sample_weight=None):
     >>> metrics.roc_auc_score(y_true, scores)
     0.0
     """
-    is_outlier, abnormality = _check(y_true, scores, outlier_label)
-    if _is_undefined(is_outlier, "roc_auc_score"):
+    is_outlier, abnormality = check_scores(y_true, scores, outlier_label)
+    if is_undefined(is_outlier, "roc_auc_score"):
         return np.nan
     return float(
         sklearn_metrics.roc_auc_score(
@@ -125,8 +119,8 @@ def average_precision_score(y_true, scores, *, outlier_label=None, sample_weight
     >>> average_precision_score([1, -1, 1, -1], [0.4, -0.1, 0.1, 0.2])
     0.833...
     """
-    is_outlier, abnormality = _check(y_true, scores, outlier_label)
-    if _is_undefined(is_outlier, "average_precision_score"):
+    is_outlier, abnormality = check_scores(y_true, scores, outlier_label)
+    if is_undefined(is_outlier, "average_precision_score"):
         return np.nan
     return float(
         sklearn_metrics.average_precision_score(
@@ -183,36 +177,13 @@ def precision_at_n_score(y_true, scores, *, outlier_label=None, n=None):
     >>> precision_at_n_score(y_true, scores)  # the second place is shared
     0.75
     """
-    is_outlier, abnormality = _check(y_true, scores, outlier_label)
+    is_outlier, abnormality = check_scores(y_true, scores, outlier_label)
     if n is not None:
         check_scalar(n, "n", Integral, min_val=1, max_val=len(is_outlier))
-    if _is_undefined(is_outlier, "precision_at_n_score"):
+    if is_undefined(is_outlier, "precision_at_n_score"):
         return np.nan
     n = int(is_outlier.sum()) if n is None else n
     cut = np.partition(abnormality, -n)[-n]
     above, tied = abnormality > cut, abnormality == cut
     found = is_outlier[above].sum() + (n - above.sum()) * is_outlier[tied].mean()
     return float(found / n)
-
-
-def _check(y_true, scores, outlier_label):
-    """Return who is an outlier, and scores of which the highest are abnormal."""
-    scores = as_column(scores, "scores")
-    if scores.dtype.kind not in "bfiuO":
-        raise ValueError(f"scores has dtype {scores.dtype}; expected real numbers.")
-    scores = scores.astype(np.float64)
-    assert_all_finite(scores, input_name="scores")
-    y_true = as_column(y_true, "y_true")
-    check_consistent_length(y_true, scores)
-    return outlier_mask(y_true, outlier_label=outlier_label), -scores
-
-
-def _is_undefined(is_outlier, name):
-    if is_outlier.any() and not is_outlier.all():
-        return False
-    warnings.warn(
-        f"y_true has a single class: {name} is not defined and NaN is returned.",
-        UndefinedMetricWarning,
-        stacklevel=3,
-    )
-    return True

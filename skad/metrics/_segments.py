@@ -1,0 +1,87 @@
+"""Series, and the runs of rows in them that are anomalous or flagged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skad.metrics._labels import as_column
+
+
+@dataclass(frozen=True)
+class SeriesRows:
+    """The rows of all series, one series after the other.
+
+    `order` takes rows as they were given to that arrangement, and series `i` is
+    ``bounds[i]:bounds[i + 1]`` of it.
+    """
+
+    order: np.ndarray
+    bounds: np.ndarray
+
+    @classmethod
+    def from_groups(cls, groups, n_timesteps):
+        """Arrange rows by group; within a group they keep their order."""
+        if groups is None:
+            return cls(np.arange(n_timesteps), np.array([0, n_timesteps]))
+        groups = as_column(groups, "groups")
+        if len(groups) != n_timesteps:
+            raise ValueError(
+                f"groups has {len(groups)} rows; expected {n_timesteps}, as y_true."
+            )
+        if any(group is None or group != group for group in groups.tolist()):
+            raise ValueError("groups has missing labels; expected one for every row.")
+        _, series, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        order = np.argsort(series, kind="stable")
+        return cls(order, np.concatenate([[0], np.cumsum(sizes)]))
+
+    @property
+    def sizes(self):
+        """The number of rows of each series."""
+        return np.diff(self.bounds)
+
+    def segments(self, mask):
+        """Find the maximal runs of True in an arranged mask, within each series."""
+        padded = np.concatenate([[False], mask, [False]])
+        starts = padded[1:] & ~padded[:-1]
+        starts[self.bounds] |= padded[self.bounds + 1]
+        stops = padded[:-1] & ~padded[1:]
+        stops[self.bounds] |= padded[self.bounds]
+        start, stop = np.flatnonzero(starts), np.flatnonzero(stops)
+        series = np.searchsorted(self.bounds, start, side="right") - 1
+        return Segments(start, stop, self.bounds[series], self.bounds[series + 1])
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Runs ``start:stop`` in ascending order, in series ``first:last``."""
+
+    start: np.ndarray
+    stop: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+    def __len__(self):
+        return len(self.start)
+
+    @property
+    def length(self):
+        return self.stop - self.start
+
+    def sums(self, values):
+        """Add up `values`, one for every row, over each run."""
+        total = np.concatenate([[0], np.cumsum(values)])
+        return total[self.stop] - total[self.start]
+
+    def minima(self, values):
+        """Return the smallest of `values` in each run."""
+        if not len(self):
+            return np.empty(0, dtype=values.dtype)
+        # The sentinel makes the end of the last run a valid index.
+        values = np.append(values, values[-1:])
+        edges = np.column_stack([self.start, self.stop]).ravel()
+        return np.minimum.reduceat(values, edges)[::2]
+
+    def n_overlapping(self, other):
+        """Count, for each run, the runs of `other` that share a row with it."""
+        before = np.searchsorted(other.stop, self.start, side="right")
+        return np.searchsorted(other.start, self.stop, side="left") - before
