@@ -11,7 +11,7 @@ def orientation(estimator):
     A classifier has a ``decision_function`` as well, in which high stands for
     the greater label: it raises a TypeError.
     """
-    estimator = _unwrap(estimator)
+    estimator = unwrap(estimator)
     if is_pyod(estimator):
         return -1
     has_tags = hasattr(estimator, "__sklearn_tags__")
@@ -31,7 +31,7 @@ def is_pyod(estimator):
     return base is not None and isinstance(estimator, base.BaseDetector)
 
 
-def _unwrap(estimator):
+def unwrap(estimator):
     """Return the estimator whose scores a pipeline or a search passes on."""
     while True:
         if isinstance(estimator, Pipeline):

@@ -3,20 +3,36 @@
 from inspect import signature
 
 from sklearn.metrics._scorer import _BaseScorer
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-from skad._orientation import orientation
+from skad._orientation import orientation, unwrap
+from skad.metrics._range_auc import (
+    range_pr_auc_score,
+    range_roc_auc_score,
+    vus_pr_score,
+    vus_roc_score,
+)
 from skad.metrics._ranking import (
     average_precision_score,
     precision_at_n_score,
     roc_auc_score,
 )
 
-_METRICS = {
-    "average_precision": average_precision_score,
-    "precision_at_n": precision_at_n_score,
-    "roc_auc": roc_auc_score,
+_KINDS = {
+    "tabular": {
+        "average_precision": average_precision_score,
+        "precision_at_n": precision_at_n_score,
+        "roc_auc": roc_auc_score,
+    },
+    "series": {
+        "range_pr_auc": range_pr_auc_score,
+        "range_roc_auc": range_roc_auc_score,
+        "vus_pr": vus_pr_score,
+        "vus_roc": vus_roc_score,
+    },
 }
+_METRICS = {name: metric for kind in _KINDS.values() for name, metric in kind.items()}
+_METADATA = {"sample_weight", "groups"}
 _METHODS = ("decision_function", "score_samples")
 
 
@@ -24,11 +40,8 @@ class _OutlierScorer(_BaseScorer):
     """A metric of rankings as ``scorer(estimator, X, y)``.
 
     It is one of scikit-learn's scorers so that several of them in one search
-    share a call of the detector, and so that sample weights are routed.
+    share a call of the detector, and so that sample weights and groups are routed.
     """
-
-    # Parameters of the metrics that are no metadata of samples.
-    __metadata_request__score = {"scores": UNUSED, "outlier_label": UNUSED}
 
     def __init__(self, name, kwargs):
         super().__init__(_METRICS[name], 1, kwargs, _METHODS)
@@ -38,10 +51,29 @@ class _OutlierScorer(_BaseScorer):
         kwargs = "".join(f", {k}={v!r}" for k, v in self._kwargs.items())
         return f"outlier_scorer({self._name!r}{kwargs})"
 
-    def _score(self, method_caller, estimator, X, y_true, **kwargs):
-        sign = orientation(estimator)
-        scores = method_caller(estimator, _method(estimator), X, pos_label=None)
-        return self._score_func(y_true, sign * scores, **self._kwargs, **kwargs)
+    def _score(self, method_caller, estimator, X, y_true, groups=None, **sample_weight):
+        sign, method = orientation(estimator), _method(estimator)
+        metadata = dict(sample_weight)
+        if groups is not None and "groups" in self._metadata():
+            metadata["groups"] = groups
+        if groups is not None and _takes_groups(estimator, method):
+            # A search's cache knows methods, not what they were called with.
+            scores = getattr(estimator, method)(X, groups=groups)
+        else:
+            scores = method_caller(estimator, method, X, pos_label=None)
+        return self._score_func(y_true, sign * scores, **self._kwargs, **metadata)
+
+    def _metadata(self):
+        return _METADATA & signature(self._score_func).parameters.keys()
+
+    def _get_metadata_request(self):
+        if hasattr(self, "_metadata_request"):
+            return super()._get_metadata_request()
+        # scikit-learn would take every parameter of the metric for metadata.
+        request = MetadataRequest(owner=self)
+        for name in sorted(self._metadata()):
+            request.score.add_request(param=name, alias=None)
+        return request
 
 
 def outlier_scorer(metric, *, outlier_label=None, **params):
@@ -55,21 +87,23 @@ def outlier_scorer(metric, *, outlier_label=None, **params):
 
     Parameters
     ----------
-    metric : {"average_precision", "precision_at_n", "roc_auc"}
-        The metric.
+    metric : {"average_precision", "precision_at_n", "range_pr_auc", "range_roc_auc", \
+            "roc_auc", "vus_pr", "vus_roc"}
+        The metric. Those of series take the rows in their order.
 
     outlier_label : int, float, bool or str, default=None
         The label of the outliers; only needed if the labels are neither {-1, 1}
         (-1 is the outlier) nor {0, 1} nor bool (1 is the outlier).
 
     **params : dict
-        Further parameters of the metric: `n` of ``"precision_at_n"``.
+        Further parameters of the metric: `n` of ``"precision_at_n"``, `buffer` and
+        `n_thresholds` of those of series.
 
     Returns
     -------
     scorer : callable
-        The scorer. It can be pickled and accepts `sample_weight` if the metric
-        does.
+        The scorer. It can be pickled, accepts `sample_weight` if the metric does,
+        and `groups`.
 
     See Also
     --------
@@ -92,7 +126,15 @@ def outlier_scorer(metric, *, outlier_label=None, **params):
     A test fold without outliers, or with nothing else, scores NaN with an
     ``UndefinedMetricWarning``. scikit-learn splits without shuffling and without
     stratification if the estimator is not a classifier: pass
-    ``cv=StratifiedKFold(shuffle=True)``.
+    ``cv=StratifiedKFold(shuffle=True)``. The metrics of series need consecutive
+    folds, or whole series by ``GroupKFold``.
+
+    With metadata routing, ``outlier_scorer("vus_pr").set_score_request(groups=True)``
+    receives the `groups` of the test fold. They go to the metric if it is one of
+    series, and to the ``decision_function`` of the detector if it takes them; in a
+    ``Pipeline`` the detector has to request them with
+    ``set_decision_function_request(groups=True)``. Several scorers with groups call
+    the detector once each.
 
     Examples
     --------
@@ -112,11 +154,8 @@ def outlier_scorer(metric, *, outlier_label=None, **params):
     array([1., 1., 1., 1., 1.])
     """
     _check_metric(metric)
-    allowed = signature(_METRICS[metric]).parameters.keys() - {
-        "y_true",
-        "scores",
-        "sample_weight",
-    }
+    parameters = signature(_METRICS[metric]).parameters.keys()
+    allowed = parameters - {"y_true", "scores", *_METADATA}
     if unknown := params.keys() - allowed:
         raise TypeError(
             f"{metric!r} has no parameter {sorted(unknown)}; it has {sorted(allowed)}."
@@ -131,7 +170,8 @@ def get_scorer(scoring):
 
     Parameters
     ----------
-    scoring : {"average_precision", "precision_at_n", "roc_auc"} or callable
+    scoring : {"average_precision", "precision_at_n", "range_pr_auc", \
+            "range_roc_auc", "roc_auc", "vus_pr", "vus_roc"} or callable
         Name of the scorer. A callable is returned as it is.
 
     Returns
@@ -168,8 +208,14 @@ def get_scorer(scoring):
     return _OutlierScorer(scoring, {})
 
 
-def get_scorer_names():
+def get_scorer_names(kind="tabular"):
     """Get the names that `get_scorer` knows.
+
+    Parameters
+    ----------
+    kind : {"tabular", "series"}, default="tabular"
+        Names of the metrics that look at rows one by one, or of those that take rows
+        in the order of time.
 
     Returns
     -------
@@ -181,8 +227,12 @@ def get_scorer_names():
     >>> from skad.metrics import get_scorer_names
     >>> get_scorer_names()
     ['average_precision', 'precision_at_n', 'roc_auc']
+    >>> get_scorer_names("series")
+    ['range_pr_auc', 'range_roc_auc', 'vus_pr', 'vus_roc']
     """
-    return sorted(_METRICS)
+    if kind not in _KINDS:
+        raise ValueError(f"kind={kind!r} is unknown; expected one of {sorted(_KINDS)}.")
+    return sorted(_KINDS[kind])
 
 
 def _method(estimator):
@@ -199,3 +249,15 @@ def _check_metric(name):
         raise ValueError(
             f"{name!r} is not the name of a metric; expected one of {sorted(_METRICS)}."
         )
+
+
+def _takes_groups(estimator, method):
+    # scikit-learn routes nothing to score_samples.
+    if method != "decision_function":
+        return False
+    if get_routing_for_object(estimator).consumes(method, ["groups"]):
+        return True
+    # Neither requested nor refused: a pipeline then says what to do about it, and
+    # the detector itself can only mean these.
+    request = getattr(get_routing_for_object(unwrap(estimator)), method, None)
+    return request is not None and request.requests.get("groups", False) is None

@@ -210,7 +210,7 @@ def test_repr_is_the_call_that_makes_the_scorer():
 
 def test_scorers_by_name():
     assert get_scorer_names() == NAMES
-    for name in NAMES:
+    for name in [*NAMES, *get_scorer_names("series")]:
         assert check_scoring(OneClassSVM(), scoring=get_scorer(name)) is not None
     scorer = get_scorer("roc_auc")
     assert get_scorer(scorer) is scorer
@@ -229,3 +229,8 @@ def test_unknown_metric_raises(make, name):
 def test_unknown_parameter_of_a_metric_raises():
     with pytest.raises(TypeError, match=r"'roc_auc' has no parameter \['n'\]; it has"):
         outlier_scorer("roc_auc", n=3)
+
+
+def test_unknown_kind_of_scorers_raises():
+    with pytest.raises(ValueError, match="kind='image' is unknown; expected one of"):
+        get_scorer_names("image")
