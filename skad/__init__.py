@@ -19,6 +19,7 @@ _SUBMODULES = (
     "inspection",
     "interop",
     "metrics",
+    "model_selection",
     "preprocessing",
 )
 

@@ -99,6 +99,10 @@ class BaseDeepDetector(BaseDetector):
     def _rows(self, X):
         return Rows(X, self._net_input)
 
+    def _valid_split(self, seed):
+        """Return what holds rows out, as skorch's net takes it."""
+        return ValidSplit(self.validation_fraction, random_state=seed)
+
     def _goes_on(self):
         return self.warm_start and hasattr(self, "net_")
 
@@ -107,8 +111,7 @@ class BaseDeepDetector(BaseDetector):
         # Copies: skorch would initialise and empty what the caller has.
         callbacks = [*self._callbacks(), *deepcopy(given.pop("callbacks", None) or [])]
         if self.n_iter_no_change is not None:
-            split = ValidSplit(self.validation_fraction, random_state=seed)
-            given.setdefault("train_split", split)
+            given.setdefault("train_split", self._valid_split(seed))
         return self._net_cls(
             module,
             self._criterion,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from skad._series import WindowMean
 
@@ -32,7 +32,7 @@ class Windows(Dataset):
     def __init__(self, series, window_size, convert, stride=1):
         self.window_size = window_size
         self.starts = series.window_starts(window_size, stride)
-        self.n_rows = len(series)
+        self.bounds = series.bounds
         rows = [_tensor(convert(series.values[part])) for part in series.slices()]
         rows = torch.cat(rows)
         self._views = rows.unfold(0, window_size, 1).movedim(-1, 1)
@@ -44,6 +44,40 @@ class Windows(Dataset):
     def __getitem__(self, index):
         """Return the windows of a slice, or of an array of indices."""
         return self._views[self._starts[index]]
+
+
+class LastWindows:
+    """Hold out the end of each series, for skorch's ``train_split``.
+
+    Windows overlap: held out by chance, each would be known from those beside it. No
+    window for training has a row in common with one that is held out. A series too
+    short for both is trained on.
+
+    Parameters
+    ----------
+    fraction : float
+        The share of the rows of each series that is held out, at least a window.
+    """
+
+    def __init__(self, fraction):
+        self.fraction = fraction
+
+    def __call__(self, windows, y=None, groups=None):
+        """Return the windows for training and those held out, as Subsets."""
+        size, bounds = windows.window_size, windows.bounds
+        lengths = np.diff(bounds)
+        n_held = np.maximum(np.round(self.fraction * lengths).astype(int), size)
+        n_held[lengths - n_held < size] = 0
+        if not n_held.any():
+            raise ValueError(
+                f"validation_fraction={self.fraction} holds nothing out: no series has "
+                f"{2 * size} rows, two windows, or the rest of it has not {size}."
+            )
+        n_windows = np.diff(np.searchsorted(windows.starts, bounds))
+        end = np.repeat(bounds[1:] - n_held, n_windows)
+        train = np.flatnonzero(windows.starts + size <= end)
+        valid = np.flatnonzero(windows.starts >= end)
+        return Subset(windows, train), Subset(windows, valid)
 
 
 def row_means(net, windows, method="anomaly_score"):
@@ -75,7 +109,7 @@ def row_means(net, windows, method="anomaly_score"):
     for start, result in net.evaluate_batches(windows, method):
         for name, part in _parts(result).items():
             if name not in found:
-                found[name] = WindowMean(windows.n_rows, windows.window_size)
+                found[name] = WindowMean(windows.bounds[-1], windows.window_size)
             starts = windows.starts[start : start + len(part)]
             found[name].add(starts, part[: len(starts)].cpu().numpy())
     means = {name: mean.mean() for name, mean in found.items()}
