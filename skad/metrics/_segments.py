@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skad.metrics._labels import as_column
+from skad._groups import group_codes
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,9 @@ class SeriesRows:
     @classmethod
     def from_groups(cls, groups, n_timesteps):
         """Arrange rows by group; within a group they keep their order."""
-        if groups is None:
-            return cls(np.arange(n_timesteps), np.array([0, n_timesteps]))
-        groups = as_column(groups, "groups")
-        if len(groups) != n_timesteps:
-            raise ValueError(
-                f"groups has {len(groups)} rows; expected {n_timesteps}, as y_true."
-            )
-        if any(group is None or group != group for group in groups.tolist()):
-            raise ValueError("groups has missing labels; expected one for every row.")
-        _, series, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        order = np.argsort(series, kind="stable")
+        codes, labels = group_codes(groups, n_timesteps)
+        sizes = np.bincount(codes, minlength=len(labels))
+        order = np.argsort(codes, kind="stable")
         return cls(order, np.concatenate([[0], np.cumsum(sizes)]))
 
     @property

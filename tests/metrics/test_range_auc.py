@@ -223,7 +223,7 @@ def test_single_class_is_undefined(metric, y):
         ({"buffer": -1}, ValueError, "buffer == -1, must be >= 0"),
         ({"buffer": 2.5}, TypeError, "buffer must be an instance of"),
         ({"n_thresholds": 1}, ValueError, "n_thresholds == 1, must be >= 2"),
-        ({"groups": [1, 2]}, ValueError, "groups has 2 rows; expected 3"),
+        ({"groups": [1, 2]}, ValueError, r"groups has shape \(2,\); expected \(3,\)"),
         ({"groups": [[1, 2, 2]]}, ValueError, r"groups has shape \(1, 3\)"),
         ({"groups": [1, np.nan, 2]}, ValueError, "groups has missing labels"),
         ({"groups": ["a", None, "b"]}, ValueError, "groups has missing labels"),
