@@ -1,8 +1,105 @@
 """Blocks that several nets are made of."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn.functional import dropout2d, scaled_dot_product_attention
+
+
+def normalized_windows(x, floor):
+    """Bring each channel of each window to mean 0 and variance about 1.
+
+    Parameters
+    ----------
+    x : tensor of shape (n_windows, window_size, n_channels)
+        The windows.
+
+    floor : float
+        What is added, squared, to each variance: channels that vary much less remain
+        small instead of having their noise blown up.
+
+    Returns
+    -------
+    normalized : tensor of the shape of x
+        The windows, less `mean`, divided by `scale`.
+
+    mean, scale : tensor of shape (n_windows, 1, n_channels)
+        What was taken away.
+    """
+    variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
+    scale = torch.sqrt(variance + floor**2)
+    return (x - mean) / scale, mean, scale
+
+
+def sinusoidal_positions(length, width):
+    """Return what tells places from each other, of shape (length, width).
+
+    Columns are pairs of sine and cosine, the wave lengths of which grow geometrically
+    from 2 pi to almost 20,000 pi.
+    """
+    frequencies = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))
+    angles = torch.arange(length)[:, None] * frequencies
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
+
+
+def with_neighbours(tokens):
+    """Put beside each token the one before and the one after it, in a circle.
+
+    Of shape (n_windows, n_tokens, n_values) it makes (..., n_tokens, 3 * n_values).
+    """
+    parts = [tokens.roll(1, dims=-2), tokens, tokens.roll(-1, dims=-2)]
+    return torch.cat(parts, dim=-1)
+
+
+class TokenEmbedding(nn.Module):
+    """Embed tokens: a circular convolution over three of them, plus their positions.
+
+    Parameters
+    ----------
+    max_tokens : int
+        Most tokens of a window.
+
+    n_values : int
+        Number of values of a token.
+
+    width : int
+        Number of values of an embedded token.
+    """
+
+    def __init__(self, max_tokens, n_values, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width, 3 * n_values))
+        nn.init.kaiming_normal_(self.weight, nonlinearity="leaky_relu")
+        positions = sinusoidal_positions(max_tokens, width)
+        self.register_buffer("positions", positions, persistent=False)
+
+    def forward(self, tokens):
+        """Embed tokens, of shape (n_windows, n_tokens, n_values)."""
+        values = nn.functional.linear(with_neighbours(tokens), self.weight)
+        return values + self.positions[: tokens.shape[1]]
+
+
+def symmetric_kl(moving, fixed, eps=1e-4):
+    """Sum the Kullback-Leibler divergences of two distributions in both directions.
+
+    Parameters
+    ----------
+    moving, fixed : tensor of shape (..., n_values)
+        The distributions along the last axis. No gradient goes into `fixed`.
+
+    eps : float, default=1e-4
+        What is added to probabilities before their logarithm.
+
+    Returns
+    -------
+    divergence : tensor of shape (...)
+        The sum. 0 for equal distributions; not negative if each sums to 1 and `eps`
+        is small.
+    """
+    fixed = fixed.detach()
+    logarithms = torch.log(moving + eps) - torch.log(fixed + eps)
+    return ((moving - fixed) * logarithms).sum(dim=-1)
 
 
 class MapAttention(nn.Module):
