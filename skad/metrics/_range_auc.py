@@ -3,7 +3,6 @@
 from numbers import Integral
 
 import numpy as np
-from scipy import signal
 from sklearn.utils.validation import check_array, check_scalar
 
 from skad.metrics._buffered_curves import buffered_areas
@@ -380,12 +379,12 @@ def estimate_buffer(X):
     x = X.reshape(len(X), -1)[:_N_ROWS, 0]
     if np.ptp(x) == 0:
         return _DEFAULT  # rounding has peaks of its own
-    centred = x - x.mean()
-    lagged = signal.correlate(centred, centred, method="fft")[len(x) - 1 :]
-    shape = lagged[3 : _N_LAGS + 1]
-    peaks = signal.argrelmax(shape)[0]
-    if not len(peaks):
+    spectrum = np.fft.rfft(x - x.mean(), 2 * len(x))
+    shape = np.fft.irfft(np.abs(spectrum) ** 2)[: len(x)][3 : _N_LAGS + 1]
+    is_peak = (shape[1:-1] > shape[:-2]) & (shape[1:-1] > shape[2:])
+    if not is_peak.any():
         return _DEFAULT
+    peaks = np.flatnonzero(is_peak) + 1
     period = int(peaks[np.argmax(shape[peaks])]) + 3
     return period if _SHORTEST <= period <= _LONGEST else _DEFAULT
 
