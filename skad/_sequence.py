@@ -134,8 +134,9 @@ class SequenceMixin:
     def _validate(self, X, *, reset, groups=None):
         X = super()._validate(X, reset=reset, ensure_all_finite="allow-nan")
         series, labels = side_by_side(X, groups)
-        series = self._without_gaps(series, labels, reset and not self._goes_on())
-        if reset and not self._goes_on():
+        learns = reset and not self._goes_on()
+        series = self._without_gaps(series, labels, learns)
+        if learns:
             self.window_size_ = self._longest_window(series, labels)
         return series.padded(self.window_size_)
 
@@ -169,12 +170,12 @@ class SequenceMixin:
                 f"{type(self).__name__} takes missing values with "
                 "missing='interpolate' or missing='mask'."
             )
-        if learns:
-            self._check_columns(missing.all(axis=0))
-            self._fill = np.nanmean(series.values, axis=0)
         masks = self.missing == "mask"
         if masks:
             _check_series(missing, series.bounds, labels)
+        if learns:
+            self._check_columns(missing.all(axis=0))
+            self._fill = np.nanmean(series.values, axis=0)
         values = filled(series.values, missing, series.bounds, self._fill)
         observed = ~missing if masks else None
         return Series(values, series.bounds, series.place, observed)
