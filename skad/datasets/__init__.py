@@ -4,6 +4,7 @@ from skad.datasets._npz import list_npz, load_npz
 from skad.datasets._one_against_rest import one_against_rest
 from skad.datasets._phantom import make_brain_phantom
 from skad.datasets._planted import make_planted_anomalies
+from skad.datasets._sensors import make_sensor_series
 from skad.datasets._shipped import list_datasets, load_dataset
 from skad.datasets._transactions import make_transactions
 
@@ -14,6 +15,7 @@ __all__ = [
     "load_npz",
     "make_brain_phantom",
     "make_planted_anomalies",
+    "make_sensor_series",
     "make_transactions",
     "one_against_rest",
 ]
