@@ -1,0 +1,3 @@
+"""The detectors of skad, and what each of their parts is worth."""
+
+SKAD = {}
