@@ -34,8 +34,8 @@ class BaseDeepDetector(BaseDetector):
     A leaf implements ``_make_module(X)``, which returns an ``nn.Module`` with a
     method ``anomaly_score(x)``, and names its loss in ``_criterion``. It may learn
     the scale of the data in ``_prepare(X)``, say in ``_net_input(rows)`` how rows
-    become the net's input, and name a net with another training step in
-    ``_net_cls``.
+    become the net's input and in ``_valid_split(seed)`` which of them early stopping
+    holds out, and name a net with another training step in ``_net_cls``.
 
     The constructor of a leaf takes all parameters in ``_parameter_constraints``.
     """

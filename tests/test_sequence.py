@@ -297,7 +297,7 @@ def test_a_series_too_short_for_a_window_is_scored_after_repeated_rows(detector)
 
 def with_gaps(rows=(3, 40, 41, 60), columns=(0, 2, 2, 1)):
     gaps = X.copy()
-    gaps[rows, columns] = np.nan
+    gaps[list(rows), list(columns)] = np.nan
     return gaps
 
 
@@ -398,6 +398,16 @@ def test_masked_series_have_a_value():
         detector.score_samples(gaps[20:30])
     interpolated = NearestWindow(missing="interpolate").fit(X)
     assert np.isfinite(interpolated.score_samples(gaps, groups=GROUPS)).all()
+
+
+def test_data_that_are_refused_change_nothing():
+    detector = NearestWindow(missing="mask").fit(X)
+    expected = detector.score_samples(with_gaps())
+    wrong = X[:60] + 9
+    wrong[GROUPS[:60] == "c"] = np.nan
+    with pytest.raises(ValueError, match="no value but NaN"):
+        detector.fit(wrong, groups=GROUPS[:60])
+    assert_array_equal(detector.score_samples(with_gaps()), expected)
 
 
 def test_the_callers_data_stay_as_they_are():
