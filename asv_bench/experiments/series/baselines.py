@@ -97,10 +97,10 @@ PYOD = {
     "LOF": pyod_rows("lof", "LOF"),
     "PyOD isolation forest of windows": isolation_forest_of_windows,
     "PyOD SpectralResidual": pyod_rows("ts_spectral_residual", "SpectralResidual"),
-    "PyOD LSTMAD, 2 epochs": pyod_rows("ts_lstm", "LSTMAD", epochs=2),
+    "PyOD LSTMAD, 10 epochs": pyod_rows("ts_lstm", "LSTMAD", epochs=10),
     "PyOD AnomalyTransformer, small": pyod_rows(
         *("ts_anomaly_transformer", "AnomalyTransformer"),
-        **{"d_model": 64, "n_heads": 4, "epochs": 1, "step": 20},
+        **{"d_model": 64, "n_heads": 4, "epochs": 3, "step": 20},
     ),
 }
 
