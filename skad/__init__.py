@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _ESTIMATORS = {
     "BayesianVAE": "skad._bayesian_vae",
+    "DConAD": "skad._dconad",
     "GANVAE": "skad._ganvae",
     "UnsupervisedRandomForest": "skad._unsupervised_random_forest",
 }

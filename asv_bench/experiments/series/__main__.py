@@ -2,6 +2,7 @@
 
     python asv_bench/experiments/series run FOLDER RUNS.csv
     python asv_bench/experiments/series run FOLDER RUNS.csv --only TransDe --seeds 1
+    python asv_bench/experiments/series run FOLDER OTHERS.csv --others
     python asv_bench/experiments/series table RUNS.csv
 
 FOLDER holds SMD, ASD, SMAP, MSL, UCR (train, test, label), SKAB (x, label), TEP
@@ -10,7 +11,8 @@ FOLDER holds SMD, ASD, SMAP, MSL, UCR (train, test, label), SKAB (x, label), TEP
 Every detector learns from the training part and scores the test part; none sees a
 label. RUNS.csv gets a line for each entity, detector and seed as soon as it is there,
 and what it holds is not run again. The table has means over the entities of a set,
-and over the sets.
+and over the sets. --others takes the entities of these sets that the table does not
+have, and that no default was chosen on.
 """
 
 import argparse
@@ -71,22 +73,22 @@ def run(entity, detector, seed):
     return {**line, **measure(labels, found, test[:, 0]), "seconds": seconds}
 
 
-def missing_runs(folder, path, names, n_seeds):
+def missing_runs(chosen, path, names, n_seeds):
     """Yield the runs that the file does not hold, the entities in turn."""
     done = set()
     if path.exists():
         lines = pd.read_csv(path)
         done = {*zip(lines["entity"], lines["detector"], lines["seed"], strict=True)}
-    for entity in entities(folder):
+    for entity in chosen:
         for name in names:
             for seed in range(1 if name in WITHOUT_SEED else n_seeds):
                 if (entity[1], name, seed) not in done:
                     yield delayed(run)(entity, name, seed)
 
 
-def run_all(folder, path, names, n_seeds, n_jobs):
+def run_all(chosen, path, names, n_seeds, n_jobs):
     """Run what is missing and append it to the file."""
-    runs = missing_runs(folder, path, names, n_seeds)
+    runs = missing_runs(chosen, path, names, n_seeds)
     parallel = Parallel(
         n_jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs"
     )
@@ -103,7 +105,7 @@ def table(path):
     by_entity = lines.groupby(["detector", "set", "entity"])[metrics].mean()
     by_set = by_entity.groupby(["detector", "set"]).mean()
     means = by_set.groupby("detector").mean().sort_values("VUS-PR")
-    names = [name for name in dict.fromkeys(lines["set"])]
+    names = list(dict.fromkeys(lines["set"]))
     with pd.option_context("display.width", 200, "display.max_columns", 30):
         print(means.round(3), end="\n\n")
         print(by_set["VUS-PR"].unstack()[names].loc[means.index].round(3), end="\n\n")
@@ -127,11 +129,13 @@ def main():
     runs.add_argument("file", type=Path)
     runs.add_argument("--only", nargs="+", choices=DETECTORS, default=list(DETECTORS))
     runs.add_argument("--seeds", type=int, default=3)
+    runs.add_argument("--others", action="store_true")
     runs.add_argument("--jobs", type=int, default=2)
     commands.add_parser("table").add_argument("file", type=Path)
     given = parser.parse_args()
     if given.command == "run":
-        run_all(given.folder, given.file, given.only, given.seeds, given.jobs)
+        chosen = entities(given.folder, others=given.others)
+        run_all(chosen, given.file, given.only, given.seeds, given.jobs)
     table(given.file)
 
 

@@ -10,27 +10,31 @@ _N_TRAIN_SKAB = 400
 _FIRST_FAULT_TEP = 160
 
 
-def entities(folder):
+def entities(folder, *, others=False):
     """Yield (set, name, train, test, labels) of every entity with an anomaly.
 
     Channels are standardised by the training part and clipped at ten standard
     deviations, gaps are filled forward, and labels are 1 for anomalies.
+
+    Those that no default was chosen on, of the five sets that have more, are the
+    `others`.
     """
     folder = Path(folder)
-    for name, parts in _all(folder):
+    for name, parts in _all(folder, _others if others else _spaced):
         for entity, train, test, labels in parts:
             labels = np.asarray(labels).astype(int).ravel()
             if labels.any():
                 yield name, entity, *_standardised(train, test), labels
 
 
-def _all(folder):
+def _all(folder, chosen):
     for name in ("SMD", "ASD", "SMAP", "MSL"):
-        yield name, map(_train_and_test, _spaced((folder / name).glob("*.npz"), name))
-    yield "SKAB", map(_skab, _spaced((folder / "SKAB").glob("valve1*.npz"), "SKAB"))
-    yield "TEP", _tep(folder / "TEP" / "tep.npz")
-    yield "BATADAL", [_batadal(folder / "BATADAL" / "batadal_dev.npz")]
-    yield "UCR", map(_train_and_test, _spaced((folder / "UCR").glob("*.npz"), "UCR"))
+        yield name, map(_train_and_test, chosen((folder / name).glob("*.npz"), name))
+    yield "SKAB", map(_skab, chosen((folder / "SKAB").glob("valve1*.npz"), "SKAB"))
+    yield "TEP", _tep(folder / "TEP" / "tep.npz", chosen)
+    if chosen is _spaced:
+        yield "BATADAL", [_batadal(folder / "BATADAL" / "batadal_dev.npz")]
+    yield "UCR", map(_train_and_test, chosen((folder / "UCR").glob("*.npz"), "UCR"))
 
 
 def _train_and_test(path):
@@ -45,10 +49,10 @@ def _skab(path):
     return path.stem, x[:n], x[n:], labels[n:]
 
 
-def _tep(path):
+def _tep(path, chosen):
     with np.load(path) as data:
         faults = [key for key in data if key.endswith("_te") and key != "d00_te"]
-        for key in _spaced(faults, "TEP"):
+        for key in chosen(faults, "TEP"):
             labels = np.arange(len(data[key])) >= _FIRST_FAULT_TEP
             yield key, data["d00"], data[key], labels
 
@@ -64,6 +68,11 @@ def _spaced(items, name):
         raise FileNotFoundError(f"There are no series of {name} in the folder.")
     count = min(_COUNTS[name], len(items))
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
+
+
+def _others(items, name):
+    items = sorted(items)
+    return sorted(set(items) - set(_spaced(items, name)))
 
 
 def _standardised(train, test):
