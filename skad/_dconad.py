@@ -60,7 +60,7 @@ class DConAD(SequenceMixin, BaseDeepDetector):
     contrast_weight : float, default=0.25
         Weight of the disagreement of the views in the score, that of the error being 1.
 
-    level_weight : float, default=1.0
+    level_weight : float, default=1.5
         Weight of the level and spread of windows in the score.
 
     smoothing : int, default=20
@@ -213,7 +213,7 @@ class DConAD(SequenceMixin, BaseDeepDetector):
         n_lags=None,
         alpha=10.0,
         contrast_weight=0.25,
-        level_weight=1.0,
+        level_weight=1.5,
         smoothing=20,
         causal=False,
         d_model=256,
@@ -295,7 +295,7 @@ class DConAD(SequenceMixin, BaseDeepDetector):
     def _prepare(self, series):
         self._scaler = ChannelScaler(series)
         if self.variant == "corrected":
-            self._level = WindowLevel(self._scaler.scaled(series), self.window_size_)
+            self._levels = _Levels(self._scaler.scaled(series), self.window_size_)
             self.n_lags_ = self._number_of_lags(series)
 
     def _number_of_lags(self, series):
@@ -350,7 +350,7 @@ class DConAD(SequenceMixin, BaseDeepDetector):
         # No smoothing beyond a window: what it holds is all that a row may depend on.
         excess = self._excess(series)
         n_rows = min(self.smoothing, self.window_size_)
-        level = self._level.excess(self._scaler.scaled(series), causal=self.causal)
+        level = self._levels.excess(self._scaler.scaled(series), causal=self.causal)
         weights = _channel_weights(series)
         return (
             smoothed(series, excess * weights, n_rows, causal=self.causal)
@@ -366,6 +366,43 @@ class DConAD(SequenceMixin, BaseDeepDetector):
 
     def _errors(self, series):
         return self.net_.evaluate(self._windows(series), "errors")
+
+
+class _Levels:
+    """Level and spread of windows of values, and of their differences.
+
+    Parameters
+    ----------
+    series : Series
+        The training data, standardised.
+
+    window_size : int
+        The number of rows of a window. One row has no difference.
+    """
+
+    def __init__(self, series, window_size):
+        self._of_values = WindowLevel(series, window_size)
+        self._of_differences = None
+        if window_size > 1:
+            differences = _differences(series)
+            self._scaler = ChannelScaler(differences)
+            scaled = self._scaler.scaled(differences)
+            self._of_differences = WindowLevel(scaled, window_size - 1)
+
+    def excess(self, series, *, causal):
+        """Return the mean of what `WindowLevel.excess` returns for both."""
+        of_values = self._of_values.excess(series, causal=causal)
+        if self._of_differences is None:
+            return of_values
+        scaled = self._scaler.scaled(_differences(series))
+        return (of_values + self._of_differences.excess(scaled, causal=causal)) / 2
+
+
+def _differences(series):
+    """Return the differences from the row before; 0 for the first of a series."""
+    values = np.diff(series.values, axis=0, prepend=series.values[:1])
+    values[series.bounds[:-1]] = 0
+    return Series(values, series.bounds, series.place, series.observed)
 
 
 def _with_history(series, n_rows):
