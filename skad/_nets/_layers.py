@@ -80,6 +80,93 @@ class TokenEmbedding(nn.Module):
         return values + self.positions[: tokens.shape[1]]
 
 
+class DualAttention(nn.Module):
+    """Attention among patches, and among positions, and how much their maps differ.
+
+    Windows of L = N p rows are cut into N tokens of p rows, and into p tokens of N
+    rows. A map A (N x N) says which of the former attend to which, a map C (p x p) the
+    same of the latter. Written at full size, L x L, A is repeated in blocks of p x p
+    and C is tiled N x N times. Row i of the former then only depends on i // p, that
+    of the latter on i mod p, each entry of one meets each entry of the other, and the
+    symmetric divergence of two rows is a sum f(A[i // p]) + g(C[i mod p]): exactly,
+    with an eps in the logarithms as well. Neither is ever needed at full size.
+
+    Tokens have fewer values than their embeddings. What is between the tokens and the
+    scores of a map is linear, and multiplied first.
+
+    Parameters
+    ----------
+    sizes : list of tuple of two ints
+        N and p, for each size of patches.
+
+    width : int
+        Number of values of an embedded token.
+
+    n_layers : int
+        Number of layers, each with its own queries and keys of the same embeddings.
+
+    eps : float, default=1e-4
+        What is added to probabilities before their logarithm.
+    """
+
+    def __init__(self, sizes, width, n_layers, eps=1e-4):
+        super().__init__()
+        self.n_layers, self.eps = n_layers, eps
+        self.patches = nn.ModuleList(TokenEmbedding(n, p, width) for n, p in sizes)
+        self.positions = nn.ModuleList(TokenEmbedding(p, n, width) for n, p in sizes)
+        self.queries = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
+        self.keys = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
+
+    def divergences(self, streams):
+        """Return f and g, summed over layers and streams, for each size of patches.
+
+        Parameters
+        ----------
+        streams : tensor of shape (n_windows, n_streams, n_channels, window_size)
+            What is to be seen of the windows; maps are means over the channels.
+
+        Returns
+        -------
+        divergences : list of tuple of two tensors, (n_windows, N) and (n_windows, p)
+            The parts of patches and of positions.
+        """
+        n_streams = streams.shape[1]
+        found = []
+        for patches, positions in zip(self.patches, self.positions, strict=True):
+            n, p = len(patches.positions), len(positions.positions)
+            a = self._maps(streams.unflatten(-1, (n, p)), patches)
+            # At full size rows of A add up to p in each stream, as they do in the
+            # released code; those of C to 1 in all streams together.
+            c = self._maps(streams.unflatten(-1, (p, n)), positions) / (n * n_streams)
+            f = self._part(a, within=p, across=1 / (n * n_streams))
+            found.append((f, self._part(c, within=n, across=1)))
+        return found
+
+    def _part(self, maps, within, across):
+        logarithms = torch.log(maps + self.eps)
+        return ((within * maps - across) * logarithms).sum(dim=(0, 2, 4))
+
+    def _maps(self, tokens, embedding):
+        """Return (n_layers, n_windows, n_streams, n, n), as means over channels."""
+        values = with_neighbours(tokens)
+        n_values = values.shape[-1]
+        # What a token with a 1 in one place would be embedded as: in each of its
+        # values, and in its position.
+        basis = torch.cat([embedding.weight.T, embedding.positions])
+        maps = []
+        for queries, keys in zip(self.queries, self.keys, strict=True):
+            q = basis @ queries.weight.T
+            k = basis @ keys.weight.T
+            q[n_values:] += queries.bias
+            k[n_values:] += keys.bias
+            form = q @ k.T / math.sqrt(len(keys.bias))
+            left = values @ form[:n_values] + form[n_values:]
+            right = values.mT
+            scores = left[..., :n_values] @ right + left[..., n_values:]
+            maps.append(torch.softmax(scores, dim=-1).mean(dim=2))
+        return torch.stack(maps)
+
+
 def symmetric_kl(moving, fixed, eps=1e-4):
     """Sum the Kullback-Leibler divergences of two distributions in both directions.
 

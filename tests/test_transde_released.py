@@ -1,0 +1,128 @@
+"""The released variant of TransDe against the released formulas, written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from skad._nets._layers import DualAttention, normalized_windows, symmetric_kl
+from skad._nets._transde import ContrastedMaps
+from skad._transde import TransDe
+from skad._trend import smoother
+
+LENGTH, SIZES, WIDTH, N_LAYERS = 30, [3, 5], 16, 2
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    matrix = torch.tensor(smoother(LENGTH, 6400.0), dtype=torch.float32)
+    net = ContrastedMaps(SIZES, WIDTH, N_LAYERS, matrix).double()
+    for parameter in net.parameters():  # maps that are far from uniform
+        parameter.data *= 2
+    return net
+
+
+@pytest.fixture
+def windows():
+    rng = np.random.default_rng(0)
+    return torch.tensor(rng.normal(size=(4, LENGTH, 3)).cumsum(axis=1))
+
+
+def maps_at_full_size(net, windows):
+    """Return the maps as the released code has them: window by window, all channels."""
+    x = normalized_windows(windows, 1e-5**0.5)[0]
+    trend = net.smoother @ x
+    found = []
+    for i, size in enumerate(SIZES):
+        n = LENGTH // size
+        for queries, keys in zip(
+            net.attention.queries, net.attention.keys, strict=True
+        ):
+            pair = [], []
+            for stream in (trend, x - trend):
+                channels = stream.mT.flatten(0, 1)
+                embeddings = (net.attention.patches[i], net.attention.positions[i])
+                shapes = ((n, size), (size, n))
+                for kind in range(2):
+                    tokens = embeddings[kind](channels.unflatten(1, shapes[kind]))
+                    scores = queries(tokens) @ keys(tokens).mT / WIDTH**0.5
+                    small = torch.softmax(scores, dim=-1)
+                    if kind == 0:
+                        full = small.repeat_interleave(size, 1)
+                        full = full.repeat_interleave(size, 2)
+                    else:
+                        full = small.tile(n, n)
+                    pair[kind].append(full.unflatten(0, (len(windows), -1)).mean(1))
+            series, prior = (torch.cat(part, dim=-1) for part in pair)
+            found.append((series, prior / prior.sum(-1, keepdim=True)))
+    return found
+
+
+def test_the_score_is_that_of_the_maps_at_full_size(net, windows):
+    pairs = maps_at_full_size(net, windows)
+    total = sum(50 * symmetric_kl(series, prior) for series, prior in pairs)
+    expected = torch.softmax(-total, dim=1)
+    torch.testing.assert_close(
+        net.anomaly_score(windows), expected, rtol=1e-9, atol=1e-12
+    )
+
+
+def test_the_loss_is_0_and_its_gradient_that_of_the_maps_at_full_size(net, windows):
+    loss = net(windows)
+    assert (loss == 0).all()
+    loss.mean().backward()
+    found = {name: p.grad.clone() for name, p in net.named_parameters()}
+    net.zero_grad()
+    pairs = maps_at_full_size(net, windows)
+    prior_loss = sum(symmetric_kl(prior, series).mean() for series, prior in pairs)
+    series_loss = sum(symmetric_kl(series, prior).mean() for series, prior in pairs)
+    ((prior_loss - series_loss) / len(pairs)).backward()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-8, atol=1e-12)
+    assert max(gradient.abs().max() for gradient in found.values()) > 1e-3
+
+
+def test_maps_of_patches_and_of_positions_are_never_compared(net, windows):
+    # The divergence of two maps at full size is one number of the one plus one of the
+    # other: what is at the rows of a window is a sum over rows and columns of a table.
+    for series, prior in maps_at_full_size(net, windows):
+        divergence = symmetric_kl(series, prior)
+        for size in SIZES:
+            if torch.allclose(series[:, 0], series[:, size - 1]):
+                table = divergence.unflatten(1, (-1, size))
+        rest = table - table[:, :1] - table[:, :, :1] + table[:, :1, :1]
+        torch.testing.assert_close(rest, torch.zeros_like(rest), rtol=0, atol=1e-9)
+
+
+def test_every_row_is_scored_and_whole_windows_add_up_to_1():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(75, 2)).cumsum(axis=0)
+    detector = TransDe(
+        variant="released",
+        window_size=30,
+        patch_sizes=(3, 5),
+        d_model=8,
+        max_epochs=1,
+        random_state=0,
+    ).fit(X)
+    scores = detector.score_samples(X)
+    assert scores.shape == (75,)
+    np.testing.assert_allclose(scores[:30].sum(), -1, rtol=1e-5)
+    np.testing.assert_allclose(scores[30:45].sum() * 1, scores[30:45].sum())
+    assert all(epoch["train_loss"] == 0 for epoch in detector.history_)
+
+
+def test_explain_says_that_it_needs_the_corrected_variant():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    detector = TransDe(
+        variant="released", window_size=10, max_epochs=1, d_model=4, random_state=0
+    ).fit(X)
+    with pytest.raises(ValueError, match="explain is for variant='corrected'"):
+        detector.explain(X)
+
+
+def test_a_layer_with_one_patch_or_one_position_is_finite():
+    attention = DualAttention([(1, 4), (4, 1)], 8, 1)
+    for pair in attention.divergences(torch.randn(2, 2, 3, 4)):
+        for part in pair:
+            assert torch.isfinite(part).all()
