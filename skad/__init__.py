@@ -12,6 +12,7 @@ _ESTIMATORS = {
     "BayesianVAE": "skad._bayesian_vae",
     "DConAD": "skad._dconad",
     "GANVAE": "skad._ganvae",
+    "TransDe": "skad._transde",
     "UnsupervisedRandomForest": "skad._unsupervised_random_forest",
 }
 _SUBMODULES = (

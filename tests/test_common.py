@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_checks import MORE_CHECKS, in_full, missing_checks
 
 import skad
-from skad import GANVAE, BayesianVAE, DConAD, UnsupervisedRandomForest
+from skad import GANVAE, BayesianVAE, DConAD, TransDe, UnsupervisedRandomForest
 from skad.interop import PyODDetector
 from skad.metrics import get_scorer, get_scorer_names
 
@@ -49,6 +49,15 @@ ESTIMATORS = [
         max_epochs=10,
         share_decoder=False,
         constraint="gradient_penalty",
+        random_state=0,
+    ),
+    TransDe(window_size=1, d_model=8, max_epochs=2, random_state=0),
+    TransDe(
+        window_size=4,
+        patch_sizes=(2,),
+        smoothing=2,
+        d_model=8,
+        max_epochs=2,
         random_state=0,
     ),
     PyODDetector(IForest(n_estimators=5), random_state=0),
