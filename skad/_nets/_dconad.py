@@ -74,9 +74,8 @@ class TwoViews(nn.Module):
         super().__init__()
         self.n_lags = n_lags
         n_moves = n_lags * n_channels
-        rules = {"values_rule": n_moves + n_channels, "differences_rule": n_moves}
-        for name, n_inputs in rules.items():
-            self.register_buffer(name, torch.zeros(n_inputs + 1, n_channels))
+        self.values_rule = Ridge(n_moves + n_channels, n_channels)
+        self.differences_rule = Ridge(n_moves, n_channels)
         self.register_buffer("scale", torch.ones(n_channels))
         self.moves = nn.Linear(n_moves, width)
         self.places = nn.Linear(n_channels, width, bias=False)
@@ -92,10 +91,10 @@ class TwoViews(nn.Module):
         """Find the linear forecasts, and the size of their errors, from windows."""
         change, moves, place = self._parts(x.double())
         known = torch.cat([moves, place], dim=1)
-        self.values_rule = _ridge(known, change, penalty)
-        self.differences_rule = _ridge(moves, change, penalty)
-        errors = change - _apply(self.values_rule.double(), known)
-        self.scale = (errors.square().mean(dim=0).sqrt() + _FLOOR).float()
+        self.values_rule.solve(known, change, penalty)
+        self.differences_rule.solve(moves, change, penalty)
+        errors = change.float() - self.values_rule(known.float())
+        self.scale = errors.square().mean(dim=0).sqrt() + _FLOOR
 
     def forward(self, x):
         """Forecast the last rows of windows, (n_windows, n_rows, n_channels)."""
@@ -106,8 +105,8 @@ class TwoViews(nn.Module):
         known = torch.cat([moves, place], dim=1)
         return Forecasts(
             change / self.scale,
-            _apply(self.values_rule, known) / self.scale + by_values,
-            _apply(self.differences_rule, moves) / self.scale + by_differences,
+            self.values_rule(known) / self.scale + by_values,
+            self.differences_rule(moves) / self.scale + by_differences,
         )
 
     def errors(self, x):
@@ -132,6 +131,40 @@ class TwoViews(nn.Module):
         moves = past.diff(dim=1)
         moves = pad(moves, (0, 0, self.n_lags - moves.shape[1], 0))
         return last - past[:, -1], moves.flatten(1), past[:, -1]
+
+
+class Ridge(nn.Module):
+    """Ridge regression, which training leaves alone.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Number of inputs and of what they forecast.
+    """
+
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        # As nn.Linear has them: the other order of products rounds a row differently
+        # in another place of a batch.
+        self.register_buffer("weight", torch.zeros(n_outputs, n_inputs))
+        self.register_buffer("bias", torch.zeros(n_outputs))
+
+    def solve(self, inputs, targets, penalty):
+        """Find the coefficients, and the intercepts, which have no penalty."""
+        means = inputs.mean(dim=0), targets.mean(dim=0)
+        inputs = inputs - means[0]
+        gram = inputs.T @ inputs
+        diagonal = gram.diagonal()
+        # No smaller than the rounding of the sums, which the factor would fail at.
+        diagonal.add_(penalty + 1e-10 * diagonal.max())
+        factor = torch.linalg.cholesky(gram)
+        found = torch.cholesky_solve(inputs.T @ (targets - means[1]), factor)
+        self.weight.copy_(found.T)
+        self.bias.copy_(means[1] - means[0] @ found)
+
+    def forward(self, inputs):
+        """Forecast from inputs of shape (n_rows, n_inputs)."""
+        return nn.functional.linear(inputs, self.weight, self.bias)
 
 
 class Views(NamedTuple):
@@ -370,18 +403,3 @@ def _contract(products, second):
 
 def _distributions(view):
     return view / view.sum(dim=-1, keepdim=True)
-
-
-def _ridge(inputs, targets, penalty):
-    """Return the coefficients, and below them the intercepts."""
-    means = inputs.mean(dim=0), targets.mean(dim=0)
-    inputs = inputs - means[0]
-    gram = inputs.T @ inputs
-    gram.diagonal().add_(penalty)
-    factor = torch.linalg.cholesky(gram)
-    found = torch.cholesky_solve(inputs.T @ (targets - means[1]), factor)
-    return torch.cat([found, (means[1] - means[0] @ found)[None]]).float()
-
-
-def _apply(rule, inputs):
-    return inputs @ rule[:-1] + rule[-1]
