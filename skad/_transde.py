@@ -72,7 +72,8 @@ class TransDe(SequenceMixin, BaseDeepDetector):
 
     causal : bool, default=False
         Whether the score of a row is made from the rows up to it, as it has to be
-        where rows are scored while they arrive.
+        where rows are scored while they arrive. The first rows of a series, before
+        there is a window, then get the score of normal ones.
 
     max_windows : int, default=2048
         About how many windows the net is trained on, evenly spaced; more if the
@@ -396,14 +397,18 @@ class TransDe(SequenceMixin, BaseDeepDetector):
     def _errors(self, series):
         """Return the root mean squares of the net's errors for each row and channel."""
         size = self.window_size_
-        if self.causal:
-            windows = Windows(_with_past(series, size - 1), size, self._net_input)
-            squares = self.net_.evaluate(windows, "last_squared_errors")
-        else:
+        if not self.causal:
             stride = min(self.stride, size)
             windows = Windows(series, size, self._net_input, stride)
             squares = row_means(self.net_, windows, "squared_errors")
-        return {name: np.sqrt(e) for name, e in squares.items()}
+            return {name: np.sqrt(e) for name, e in squares.items()}
+        windows = Windows(series, size, self._net_input)
+        squares = self.net_.evaluate(windows, "last_squared_errors")
+        # Before there is a window there is nothing to judge by.
+        errors = {name: np.zeros(series.values.shape) for name in squares}
+        for name, e in squares.items():
+            errors[name][windows.starts + size - 1] = np.sqrt(e)
+        return errors
 
 
 def _fitting(sizes, length):
@@ -430,11 +435,3 @@ def _of_observed(series, terms):
         return terms
     counts = np.maximum(series.observed.sum(axis=1, keepdims=True), 1)
     return np.where(series.observed, terms, 0) * (terms.shape[1] / counts)
-
-
-def _with_past(series, n_rows):
-    """Return series, in front of each its first row repeated."""
-    parts = [series.values[rows] for rows in series.slices()]
-    parts = [np.pad(part, ((n_rows, 0), (0, 0)), mode="edge") for part in parts]
-    bounds = np.r_[0, np.cumsum([len(part) for part in parts])]
-    return Series(np.concatenate(parts), bounds)

@@ -178,9 +178,10 @@ class PatchViews(nn.Module):
         self._add_attention(n_patches, width, n_layers)
 
     def _add_attention(self, n_patches, width, n_layers):
-        self.queries = nn.Linear(width, n_layers * _KEY_DIM)
+        # A query that knew of the patch would tell the view from outside.
+        self.queries = nn.Parameter(torch.randn(n_patches, n_layers * _KEY_DIM))
         self.keys = nn.Linear(width, n_layers * _KEY_DIM)
-        self.places = nn.Parameter(0.3 * torch.randn(2, n_patches, n_layers * _KEY_DIM))
+        self.places = nn.Parameter(torch.randn(n_patches, n_layers * _KEY_DIM))
         self.values = nn.Linear(width, n_layers * width, bias=False)
         self.output = nn.Linear(n_layers * width, width)
         nn.init.zeros_(self.output.weight)
@@ -206,8 +207,8 @@ class PatchViews(nn.Module):
         return linear + self.output(torch.tanh(self._attended(embedded)))
 
     def _attended(self, embedded):
-        queries = self._by_layer(self.queries(embedded) + self.places[0])
-        keys = self._by_layer(self.keys(embedded) + self.places[1])
+        queries = self._by_layer(self.queries[None])
+        keys = self._by_layer(self.keys(embedded) + self.places)
         values = self._by_layer(self.values(embedded))
         scores = queries @ keys.mT / math.sqrt(_KEY_DIM)
         own = torch.eye(embedded.shape[1], dtype=torch.bool, device=scores.device)
