@@ -61,7 +61,7 @@ class PlainBlock(nn.Module):
         self.among_tokens = nn.MultiheadAttention(
             WIDTH, N_HEADS, DROPOUT, batch_first=True
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(3))
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(2))
         self.first = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(2))
         self.second = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(2))
         self.dropout = nn.Dropout(DROPOUT)
@@ -160,7 +160,7 @@ class TrainReleased:
 
     def track_windows_per_second(self, net, batch_size):
         self.step()
-        return batch_size / min(_seconds(self.step) for _ in range(3))
+        return batch_size / min(_seconds(self.step) for _ in range(2))
 
     def step(self):
         self.optimizer.zero_grad()
