@@ -61,7 +61,7 @@ class PlainBlock(nn.Module):
         self.among_tokens = nn.MultiheadAttention(
             WIDTH, N_HEADS, DROPOUT, batch_first=True
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(3))
         self.first = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(2))
         self.second = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(2))
         self.dropout = nn.Dropout(DROPOUT)
