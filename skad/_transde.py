@@ -278,8 +278,8 @@ class TransDe(SequenceMixin, BaseDeepDetector):
         Returns
         -------
         contributions : ndarray of shape (n_timesteps, n_channels)
-            The higher, the more abnormal; 0 is usual. Their mean over the channels
-            is minus the score.
+            The higher, the more abnormal; 0 is usual. Those of a time step sum to
+            minus its score.
 
         Raises
         ------
@@ -359,22 +359,22 @@ class TransDe(SequenceMixin, BaseDeepDetector):
 
     def _score_samples(self, series):
         if self.variant == "corrected":
-            return -self._contributions(series).mean(axis=1)
+            return -self._contributions(series).sum(axis=1)
         size = self.window_size_
         windows = Windows(series, size, self._net_input, stride=size)
         return -row_means(self.net_, windows)
 
     def _contributions(self, series):
-        """Return the parts of the score, the mean of which over channels is taken."""
+        """Return what each channel adds to the abnormality of each row."""
         errors = self._errors(series)
         squares = [(e / self._scales[name].scale) ** 2 for name, e in errors.items()]
         excess = np.maximum(np.sqrt(np.mean(squares, axis=0)) - 1, 0)
-        excess = _of_observed(series, excess)
+        excess = _shares(series, excess)
         n_rows = min(self.smoothing, self.window_size_)
         excess = smoothed(series, excess, n_rows, causal=self.causal)
         levels = zip(self._levels, self._parts(series), strict=True)
         level = np.mean([e.excess(p, causal=self.causal) for e, p in levels], axis=0)
-        return excess + self.level_weight * _of_observed(series, level)
+        return excess + self.level_weight * _shares(series, level)
 
     def _parts(self, series):
         return self._decomposed(self._scaler.scaled(series))
@@ -429,9 +429,9 @@ def _fitting(sizes, length):
     return sorted({max(d for d in divisors if d <= size) for size in sizes.tolist()})
 
 
-def _of_observed(series, terms):
-    """Return terms whose mean over channels is that over the observed ones."""
+def _shares(series, terms):
+    """Return what terms of channels add to their mean over those that were observed."""
     if series.observed is None:
-        return terms
+        return terms / terms.shape[1]
     counts = np.maximum(series.observed.sum(axis=1, keepdims=True), 1)
-    return np.where(series.observed, terms, 0) * (terms.shape[1] / counts)
+    return np.where(series.observed, terms, 0) / counts

@@ -69,7 +69,7 @@ def test_contributions_add_up_to_the_score(detector):
     contributions = detector.explain(X)
     assert contributions.shape == X.shape
     assert contributions.min() >= 0
-    assert_allclose(-contributions.mean(axis=1), detector.score_samples(X))
+    assert_allclose(-contributions.sum(axis=1), detector.score_samples(X))
 
 
 def test_trend_and_residual_add_up_to_the_data():
