@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from skad import TransDe
 from skad._nets._transde import ComparedViews, PatchViews, _from_others
-from skad._transde import TransDe
 
 
 def waves(n_rows, n_channels=4, seed=0):
@@ -21,7 +21,7 @@ def waves(n_rows, n_channels=4, seed=0):
 
 
 def small(**parameters):
-    defaults = dict(window_size=20, d_model=8, max_epochs=2, random_state=0)
+    defaults = {"window_size": 20, "d_model": 8, "max_epochs": 2, "random_state": 0}
     return TransDe(**{**defaults, **parameters})
 
 
