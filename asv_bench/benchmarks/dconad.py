@@ -47,20 +47,29 @@ class FitAndScore:
         self.time_score_samples(shape)
 
 
+class PlainAttention(nn.Module):
+    """Multi-head self-attention, written out."""
+
+    def __init__(self, n_values):
+        super().__init__()
+        self.inputs = nn.ModuleList(nn.Linear(n_values, WIDTH) for _ in range(3))
+        self.output = nn.Linear(WIDTH, n_values)
+
+    def forward(self, x):
+        shape = (*x.shape[:2], N_HEADS, WIDTH // N_HEADS)
+        q, k, v = (layer(x).view(shape).transpose(1, 2) for layer in self.inputs)
+        weights = torch.softmax(q @ k.transpose(2, 3) / shape[3] ** 0.5, dim=-1)
+        return self.output((weights @ v).transpose(1, 2).flatten(2))
+
+
 class PlainBlock(nn.Module):
     """A block as torch's own layers make it."""
 
     def __init__(self, n_tokens):
         super().__init__()
-        self.by_time = nn.Linear(n_tokens, WIDTH)
-        self.among_values = nn.MultiheadAttention(
-            WIDTH, N_HEADS, DROPOUT, batch_first=True
-        )
-        self.back = nn.Linear(WIDTH, n_tokens)
-        self.norm_time = nn.LayerNorm(n_tokens)
-        self.among_tokens = nn.MultiheadAttention(
-            WIDTH, N_HEADS, DROPOUT, batch_first=True
-        )
+        self.among_values = PlainAttention(n_tokens)
+        self.among_tokens = PlainAttention(WIDTH)
+        self.norm_values = nn.LayerNorm(n_tokens)
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(3))
         self.first = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(2))
         self.second = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(2))
@@ -76,10 +85,9 @@ class PlainBlock(nn.Module):
 
     def forward(self, x):
         values = x.transpose(1, 2)
-        tokens = self.by_time(values)
-        mixed = self.back(self.among_values(tokens, tokens, tokens)[0])
-        a = self.norm_time(values + self.dropout(mixed)).transpose(1, 2)
-        b = self.norms[2](x + self.dropout(self.among_tokens(x, x, x)[0]))
+        mixed = self.dropout(self.among_values(values))
+        a = self.norm_values(values + mixed).transpose(1, 2)
+        b = self.norms[2](x + self.dropout(self.among_tokens(x)))
         return self.fuse(torch.cat([self.feed(a, 0), self.feed(b, 1)], dim=-1))
 
     def feed(self, x, branch):
