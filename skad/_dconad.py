@@ -4,15 +4,19 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skad._deep import BaseDeepDetector
 from skad._nets._dconad import ReleasedNet, TwoViews, ViewsLoss
 from skad._nets._windows import LastWindows, Windows, row_means
 from skad._sequence import SequenceMixin
 from skad._series import Series
-from skad._series_scores import ChannelScaler, ErrorScale, WindowLevel, smoothed
+from skad._series_scores import (
+    ChannelScaler,
+    ChannelScoresMixin,
+    ErrorScale,
+    WindowLevel,
+    smoothed,
+)
 
 # How many numbers forecasts are made from if the user does not say, and the fewest
 # and most differences of a channel among them.
@@ -22,7 +26,7 @@ _FEWEST_LAGS, _MOST_LAGS = 3, 100
 _ROWS_EACH = 4
 
 
-class DConAD(SequenceMixin, BaseDeepDetector):
+class DConAD(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
     """Detect time steps whose change the two views of a series did not expect.
 
     A series is seen as its values and as its differences. Each view forecasts by how
@@ -258,29 +262,6 @@ class DConAD(SequenceMixin, BaseDeepDetector):
         self.net_params = net_params
         self.contamination = contamination
 
-    @available_if(lambda self: self.variant == "corrected")
-    def explain(self, X, *, groups=None):
-        """Return how much each channel adds to the anomaly of each time step.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_timesteps, n_channels)
-            The data; the rows of each series in the order of time.
-
-        groups : array-like of shape (n_timesteps,), default=None
-            The series that each row is of. If None, all rows are of one.
-
-        Returns
-        -------
-        contributions : ndarray of shape (n_timesteps, n_channels)
-            Numbers from 0 up, the higher, the more abnormal. Those of a time step sum
-            to minus its score; where nothing was observed, with ``missing="mask"``,
-            the score is between those of other time steps instead.
-        """
-        check_is_fitted(self)
-        series = self._validate(X, reset=False, groups=groups)
-        return series.restored(self._contributions(series))
-
     def _fit(self, series):
         if self.variant == "released" and self.d_model % self.n_heads:
             raise ValueError(
@@ -349,14 +330,12 @@ class DConAD(SequenceMixin, BaseDeepDetector):
 
     def _contributions(self, series):
         # No smoothing beyond a window: what it holds is all that a row may depend on.
-        excess = self._excess(series)
+        excess = series.channel_shares(self._excess(series))
         n_rows = min(self.smoothing, self.window_size_)
         level = self._levels.excess(self._scaler.scaled(series), causal=self.causal)
-        weights = _channel_weights(series)
-        return (
-            smoothed(series, excess * weights, n_rows, causal=self.causal)
-            + self.level_weight * level * weights
-        )
+        return smoothed(
+            series, excess, n_rows, causal=self.causal
+        ) + self.level_weight * series.channel_shares(level)
 
     def _excess(self, series):
         excess = {
@@ -413,12 +392,3 @@ def _with_history(series, n_rows):
     steps = np.arange(bounds[-1]) - np.repeat(bounds[:-1] + n_rows, lengths)
     rows = np.maximum(steps, 0) + np.repeat(series.bounds[:-1], lengths)
     return Series(series.values[rows], bounds)
-
-
-def _channel_weights(series):
-    """Return the weights that make a mean over the observed channels."""
-    n_channels = series.values.shape[1]
-    if series.observed is None:
-        return np.full((1, n_channels), 1 / n_channels)
-    counts = np.maximum(series.observed.sum(axis=1, keepdims=True), 1)
-    return series.observed / counts

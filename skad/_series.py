@@ -60,23 +60,23 @@ class Series:
         """Return what belongs to rows in the order of the caller's time steps."""
         return values if self.place is None else values[self.place]
 
-    def channel_means(self, terms):
-        """Return the mean of each row over the channels that were observed.
+    def channel_shares(self, terms):
+        """Return what each channel adds to the mean over those that were observed.
 
         Parameters
         ----------
         terms : ndarray of shape (n_rows, n_channels)
-            What each entry adds to the score.
+            What each entry says of its row.
 
         Returns
         -------
-        means : ndarray of shape (n_rows,)
-            The means; 0 for a row without any observed channel.
+        shares : ndarray of shape (n_rows, n_channels)
+            The shares, which sum to the mean; 0 for what was not observed.
         """
         if self.observed is None:
-            return terms.mean(axis=1)
-        counts = np.maximum(self.observed.sum(axis=1), 1)
-        return np.where(self.observed, terms, 0).sum(axis=1) / counts
+            return terms / terms.shape[1]
+        counts = np.maximum(self.observed.sum(axis=1, keepdims=True), 1)
+        return np.where(self.observed, terms, 0) / counts
 
     def bridged(self, scores):
         """Return scores with those of rows of which nothing was observed replaced.

@@ -1,6 +1,8 @@
 """From the errors of channels at time steps to scores, for every detector of series."""
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from skad._series import Series
 
@@ -11,6 +13,46 @@ _FARTHEST = 10.0
 # Levels of windows move slowly: a series holds few that do not depend on each other,
 # and their spread on new data is larger than on the training data.
 _USUAL_LEVEL = 2.0
+
+
+def _explains(detector):
+    if detector.variant == "released":
+        raise AttributeError(
+            f"{type(detector).__name__} explains scores with variant='corrected'; the "
+            "released ones are of windows, in which channels are not told apart."
+        )
+    return True
+
+
+class ChannelScoresMixin:
+    """Mixin for detectors of series whose scores are sums over the channels.
+
+    A detector implements ``_contributions(series)``, which returns what each channel
+    adds to the anomaly of each row. Its released variant has no such parts.
+    """
+
+    @available_if(_explains)
+    def explain(self, X, *, groups=None):
+        """Return how much each channel adds to the anomaly of each time step.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timesteps, n_channels)
+            The data; the rows of each series in the order of time.
+
+        groups : array-like of shape (n_timesteps,), default=None
+            The series that each row is of. If None, all rows are of one.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_timesteps, n_channels)
+            Numbers from 0 up, the higher, the more abnormal. Those of a time step sum
+            to minus its score; where nothing was observed, with ``missing="mask"``,
+            the score is between those of other time steps instead.
+        """
+        check_is_fitted(self)
+        series = self._validate(X, reset=False, groups=groups)
+        return series.restored(self._contributions(series))
 
 
 class ChannelScaler:

@@ -12,14 +12,20 @@ from skad._nets._transde import ComparedViews, ContrastedMaps, MeanLoss
 from skad._nets._windows import LastWindows, Windows, row_means
 from skad._sequence import SequenceMixin
 from skad._series import Series, rows_from_windows
-from skad._series_scores import ChannelScaler, ErrorScale, WindowLevel, smoothed
+from skad._series_scores import (
+    ChannelScaler,
+    ChannelScoresMixin,
+    ErrorScale,
+    WindowLevel,
+    smoothed,
+)
 from skad._trend import causal_trend, smoother
 
 # Windows that the closed-form start is computed from.
 _MAX_START = 2048
 
 
-class TransDe(SequenceMixin, BaseDeepDetector):
+class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
     """Detect anomalous time steps by two views of windows, by their patches.
 
     A window is cut into patches of a few rows and all channels. The view from inside
@@ -40,7 +46,7 @@ class TransDe(SequenceMixin, BaseDeepDetector):
 
     Parameters
     ----------
-    window_size : int, default=60
+    window_size : int, default=50
         Number of rows of a window. If a series of the training data is shorter, it is
         the length of that.
 
@@ -66,7 +72,7 @@ class TransDe(SequenceMixin, BaseDeepDetector):
     smoothing : int, default=20
         Number of rows over which errors are averaged; no more than a window has.
 
-    level_weight : float, default=0.75
+    level_weight : float, default=1.0
         Weight of the statistics of trend and residual in the score, that of the
         errors being 1.
 
@@ -216,14 +222,14 @@ class TransDe(SequenceMixin, BaseDeepDetector):
     def __init__(
         self,
         *,
-        window_size=60,
+        window_size=50,
         variant="corrected",
         patch_sizes=(5,),
         d_model=64,
         n_layers=3,
         penalty=10.0,
         smoothing=20,
-        level_weight=0.75,
+        level_weight=1.0,
         causal=False,
         max_windows=2048,
         stride=4,
@@ -264,37 +270,6 @@ class TransDe(SequenceMixin, BaseDeepDetector):
         self.net_params = net_params
         self.contamination = contamination
 
-    def explain(self, X, *, groups=None):
-        """Return what each channel adds to the abnormality of each time step.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_timesteps, n_channels)
-            The data; the rows of each series in the order of time.
-
-        groups : array-like of shape (n_timesteps,), default=None
-            The series that each row is of. If None, all rows are of one.
-
-        Returns
-        -------
-        contributions : ndarray of shape (n_timesteps, n_channels)
-            The higher, the more abnormal; 0 is usual. Those of a time step sum to
-            minus its score.
-
-        Raises
-        ------
-        ValueError
-            If ``variant`` is "released": it takes means over the channels before
-            anything else.
-        """
-        series = self._seen(X, groups)
-        if self.variant == "released":
-            raise ValueError(
-                "explain is for variant='corrected'; with variant='released' the "
-                "channels are averaged before windows are judged."
-            )
-        return series.restored(self._contributions(series))
-
     def decompose(self, X, *, groups=None):
         """Return the trend of each channel, and what is left.
 
@@ -315,13 +290,10 @@ class TransDe(SequenceMixin, BaseDeepDetector):
         residual : ndarray of shape (n_timesteps, n_channels)
             The data less the trend.
         """
-        series = self._seen(X, groups)
+        check_is_fitted(self)
+        series = self._validate(X, reset=False, groups=groups)
         trend, residual = self._decomposed(series)
         return series.restored(trend.values), series.restored(residual.values)
-
-    def _seen(self, X, groups):
-        check_is_fitted(self)
-        return self._validate(X, reset=False, groups=groups)
 
     def _prepare(self, series):
         self.patch_sizes_ = _fitting(self.patch_sizes, self.window_size_)
@@ -342,6 +314,9 @@ class TransDe(SequenceMixin, BaseDeepDetector):
             return
         errors = self._errors(series)
         self._scales = {name: ErrorScale(series, e) for name, e in errors.items()}
+        parts = self._decomposed(self._scaler.scaled(series))
+        # A residual that is small beside its channel has unusual levels as well.
+        self._part_scalers = [ChannelScaler(part) for part in parts]
         # The windows that hold a row reach over so many rows.
         length = 2 * self.window_size_ - 1
         self._levels = [WindowLevel(p, length) for p in self._parts(series)]
@@ -369,15 +344,18 @@ class TransDe(SequenceMixin, BaseDeepDetector):
         errors = self._errors(series)
         squares = [(e / self._scales[name].scale) ** 2 for name, e in errors.items()]
         excess = np.maximum(np.sqrt(np.mean(squares, axis=0)) - 1, 0)
-        excess = _shares(series, excess)
+        excess = series.channel_shares(excess)
         n_rows = min(self.smoothing, self.window_size_)
         excess = smoothed(series, excess, n_rows, causal=self.causal)
         levels = zip(self._levels, self._parts(series), strict=True)
         level = np.mean([e.excess(p, causal=self.causal) for e, p in levels], axis=0)
-        return excess + self.level_weight * _shares(series, level)
+        return excess + self.level_weight * series.channel_shares(level)
 
     def _parts(self, series):
-        return self._decomposed(self._scaler.scaled(series))
+        """Return trend and residual, both standardised."""
+        parts = self._decomposed(self._scaler.scaled(series))
+        pairs = zip(self._part_scalers, parts, strict=True)
+        return [scaler.scaled(part) for scaler, part in pairs]
 
     def _decomposed(self, series):
         """Return trend and residual as Series."""
@@ -427,11 +405,3 @@ def _fitting(sizes, length):
     most = max(1, length // 2)
     divisors = [d for d in range(1, most + 1) if length % d == 0]
     return sorted({max(d for d in divisors if d <= size) for size in sizes.tolist()})
-
-
-def _shares(series, terms):
-    """Return what terms of channels add to their mean over those that were observed."""
-    if series.observed is None:
-        return terms / terms.shape[1]
-    counts = np.maximum(series.observed.sum(axis=1, keepdims=True), 1)
-    return np.where(series.observed, terms, 0) / counts

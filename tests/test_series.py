@@ -165,7 +165,8 @@ def test_channels_that_were_not_observed_add_nothing():
     observed = np.array([[True, True], [True, False], [False, False], [False, True]])
     series = Series(np.zeros((4, 2)), np.array([0, 4]), observed=observed)
     terms = np.array([[1.0, 3.0], [1.0, 9.0], [9.0, 9.0], [np.nan, 5.0]])
-    assert series.channel_means(terms).tolist() == [2, 1, 0, 5]
+    shares = series.channel_shares(terms)
+    assert shares.tolist() == [[0.5, 1.5], [1, 0], [0, 0], [0, 5]]
     assert series.bridged(np.array([2.0, 1.0, np.nan, 5.0])).tolist() == [2, 1, 3, 5]
     complete = Series(series.values, series.bounds)
-    assert complete.channel_means(terms[:3]).tolist() == [2, 5, 9]
+    assert complete.channel_shares(terms[:1]).tolist() == [[0.5, 1.5]]
