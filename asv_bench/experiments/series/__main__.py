@@ -9,10 +9,11 @@ FOLDER holds SMD, ASD, SMAP, MSL, UCR (train, test, label), SKAB (x, label), TEP
 (d00, dNN_te) and BATADAL (train, val, val_label) as NumPy archives.
 
 Every detector learns from the training part and scores the test part; none sees a
-label. RUNS.csv gets a line for each entity, detector and seed as soon as it is there,
-and what it holds is not run again. The table has means over the entities of a set,
-and over the sets. --others takes the entities of these sets that the table does not
-have, and that no default was chosen on.
+label. Channels are standardised by the training part, and clipped at ten standard
+deviations: skad's detectors do it themselves. RUNS.csv gets a line for each entity,
+detector and seed as soon as it is there, and what it holds is not run again. The table
+has means over the entities of a set, and over the sets. --others takes the entities of
+these sets that the table does not have, and that no default was chosen on.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from baselines import CLASSICS, CONTENT_FREE, PYOD
+from baselines import CONTENT_FREE, PYOD, STANDARDISED
 from joblib import Parallel, delayed
 from sets import entities
 from skad_detectors import SKAD
@@ -38,7 +39,7 @@ from skad.metrics import (
     vus_roc_score,
 )
 
-DETECTORS = {**CONTENT_FREE, **CLASSICS, **PYOD, **SKAD}
+DETECTORS = {**CONTENT_FREE, **STANDARDISED, **SKAD}
 # Their scores do not depend on the seed, or they take none; the latter run once.
 WITHOUT_SEED = {"row number", "PCA of windows", "ridge forecaster, smoothed"}
 WITHOUT_SEED |= {"kNN", "LOF", *(name for name in PYOD if name.startswith("PyOD"))}

@@ -1,7 +1,8 @@
 """What detectors of series have to beat: scores without content, and the classics.
 
 Each is a function of the training part, the test part and a seed, and returns a score
-for each row of the test part, the higher the more abnormal.
+for each row of the test part, the higher the more abnormal. Channels are standardised
+by the training part, and clipped at ten standard deviations, for all of them.
 """
 
 from importlib import import_module
@@ -83,26 +84,16 @@ def pyod_rows(module, name, **params):
     return score
 
 
-# PyOD's MatrixProfile cannot score new rows; its KShape and SAND take minutes for one
-# entity of some thousand rows.
-CONTENT_FREE = {"random": random, "clock": clock, "row number": row_number}
-CLASSICS = {
-    "PCA of windows": window_pca,
-    "k-means on windows": k_means_of_windows,
-    "ridge forecaster, smoothed": ridge_forecaster,
-}
-PYOD = {
-    "isolation forest": pyod_rows("iforest", "IForest"),
-    "kNN": pyod_rows("knn", "KNN"),
-    "LOF": pyod_rows("lof", "LOF"),
-    "PyOD isolation forest of windows": isolation_forest_of_windows,
-    "PyOD SpectralResidual": pyod_rows("ts_spectral_residual", "SpectralResidual"),
-    "PyOD LSTMAD, 10 epochs": pyod_rows("ts_lstm", "LSTMAD", epochs=10),
-    "PyOD AnomalyTransformer, small": pyod_rows(
-        *("ts_anomaly_transformer", "AnomalyTransformer"),
-        **{"d_model": 64, "n_heads": 4, "epochs": 3, "step": 20},
-    ),
-}
+def _standardised(score):
+    """Return the function of parts that are not standardised yet."""
+
+    def of_raw(train, test, seed):
+        spread = train.std(axis=0)
+        spread = np.where(spread < 1e-8, 1, spread)
+        parts = [(part - train.mean(axis=0)) / spread for part in (train, test)]
+        return score(*(np.clip(part, -10, 10) for part in parts), seed)
+
+    return of_raw
 
 
 def _pyod(module, name, train, test, **params):
@@ -123,3 +114,28 @@ def _windows_to_learn(train):
 def _lagged(x):
     windows = _series(x).windows(LAGS)[:-1]
     return windows.reshape(len(windows), -1)
+
+
+# PyOD's MatrixProfile cannot score new rows; its KShape and SAND take minutes for one
+# entity of some thousand rows.
+CONTENT_FREE = {"random": random, "clock": clock, "row number": row_number}
+CLASSICS = {
+    "PCA of windows": window_pca,
+    "k-means on windows": k_means_of_windows,
+    "ridge forecaster, smoothed": ridge_forecaster,
+}
+PYOD = {
+    "isolation forest": pyod_rows("iforest", "IForest"),
+    "kNN": pyod_rows("knn", "KNN"),
+    "LOF": pyod_rows("lof", "LOF"),
+    "PyOD isolation forest of windows": isolation_forest_of_windows,
+    "PyOD SpectralResidual": pyod_rows("ts_spectral_residual", "SpectralResidual"),
+    "PyOD LSTMAD, 10 epochs": pyod_rows("ts_lstm", "LSTMAD", epochs=10),
+    "PyOD AnomalyTransformer, small": pyod_rows(
+        *("ts_anomaly_transformer", "AnomalyTransformer"),
+        **{"d_model": 64, "n_heads": 4, "epochs": 3, "step": 20},
+    ),
+}
+STANDARDISED = {
+    name: _standardised(score) for name, score in {**CLASSICS, **PYOD}.items()
+}

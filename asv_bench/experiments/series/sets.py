@@ -13,8 +13,7 @@ _FIRST_FAULT_TEP = 160
 def entities(folder, *, others=False):
     """Yield (set, name, train, test, labels) of every entity with an anomaly.
 
-    Channels are standardised by the training part and clipped at ten standard
-    deviations, gaps are filled forward, and labels are 1 for anomalies.
+    Gaps are filled forward, and labels are 1 for anomalies.
 
     Those that no default was chosen on, of the five sets that have more, are the
     `others`.
@@ -24,7 +23,7 @@ def entities(folder, *, others=False):
         for entity, train, test, labels in parts:
             labels = np.asarray(labels).astype(int).ravel()
             if labels.any():
-                yield name, entity, *_standardised(train, test), labels
+                yield name, entity, _filled(train), _filled(test), labels
 
 
 def _all(folder, chosen):
@@ -73,15 +72,6 @@ def _spaced(items, name):
 def _others(items, name):
     items = sorted(items)
     return sorted(set(items) - set(_spaced(items, name)))
-
-
-def _standardised(train, test):
-    train, test = _filled(train), _filled(test)
-    spread = train.std(axis=0)
-    spread = np.where(spread < 1e-8, 1, spread)
-    return [
-        np.clip((part - train.mean(axis=0)) / spread, -10, 10) for part in (train, test)
-    ]
 
 
 def _filled(x):

@@ -23,7 +23,7 @@ PARTS = {
         {
             **RELEASED,
             **{"window_size": 105, "patch_sizes": (5, 7), "d_model": 256},
-            "max_windows": 128,
+            **{"penalty": 6400, "max_windows": 512},
         },
     ),
 }
