@@ -1,51 +1,28 @@
 """TransDe: seconds to fit and to score, and its released net beside plain torch."""
 
-import time
-
-import numpy as np
 import torch
 from torch import nn
 
+from benchmarks._series import (
+    SeriesBenchmark,
+    TrainingBenchmark,
+    divergence,
+    make_series,
+)
 from skad import TransDe
 from skad._nets._transde import ContrastedMaps
 from skad._trend import hp_trend, smoother
 
 # The released settings for the data of servers.
 WINDOW_SIZE, PATCH_SIZES, N_CHANNELS, WIDTH, N_LAYERS = 105, (5, 7), 38, 256, 3
-PENALTY, LR = 6400.0, 1e-4
+PENALTY = 6400.0
 
 
-def make_series(n_rows, n_channels):
-    """Return waves with noise."""
-    rng = np.random.default_rng(0)
-    phases = np.arange(n_rows)[:, np.newaxis] / rng.uniform(5, 50, size=n_channels)
-    return np.sin(phases) + 0.1 * rng.normal(size=phases.shape)
-
-
-class FitAndScore:
+class FitAndScore(SeriesBenchmark):
     """Over the number of rows and channels; about 2,048 windows are trained on."""
 
-    params = ["1000 x 8", "8000 x 20", "24000 x 38"]
-    param_names = ["shape"]
-    number = 1
-    repeat = (1, 3, 60.0)
-    rounds = 1
-    warmup_time = 0
-    timeout = 1800
-
-    def setup(self, shape):
-        torch.set_num_threads(1)
-        self.X = make_series(*map(int, shape.split(" x ")))
-        self.fitted = TransDe(random_state=0, max_epochs=1).fit(self.X)
-
-    def time_fit(self, shape):
-        TransDe(random_state=0).fit(self.X)
-
-    def time_score_samples(self, shape):
-        self.fitted.score_samples(self.X)
-
-    def peakmem_fit_and_score(self, shape):
-        self.time_score_samples(shape)
+    def make_detector(self, **params):
+        return TransDe(random_state=0, **params)
 
 
 class Trend:
@@ -132,11 +109,6 @@ def attention(queries, keys):
     return torch.softmax(queries @ keys.transpose(1, 2) / WIDTH**0.5, dim=-1)
 
 
-def divergence(p, q):
-    """Return the Kullback-Leibler divergence."""
-    return (p * (torch.log(p + 1e-4) - torch.log(q + 1e-4))).sum(dim=-1)
-
-
 def ours():
     """Return our net and its loss."""
     matrix = torch.tensor(smoother(WINDOW_SIZE, PENALTY), dtype=torch.float32)
@@ -153,31 +125,8 @@ def plain():
 NETS = {"ours": ours, "plain torch": plain}
 
 
-class TrainReleased:
-    """Windows that the released net trains on in a second, on two cores."""
+class TrainReleased(TrainingBenchmark):
+    """The released net, and the same written with torch's own layers."""
 
-    params = (list(NETS), [64])
-    param_names = ["net", "batch_size"]
-    unit = "windows/s"
-    timeout = 1800
-
-    def setup(self, net, batch_size):
-        torch.set_num_threads(2)
-        self.module, self.loss = NETS[net]()
-        self.optimizer = torch.optim.Adam(self.module.parameters(), lr=LR)
-        self.x = torch.randn(batch_size, WINDOW_SIZE, N_CHANNELS)
-
-    def track_windows_per_second(self, net, batch_size):
-        self.step()
-        return batch_size / min(_seconds(self.step) for _ in range(3))
-
-    def step(self):
-        self.optimizer.zero_grad()
-        self.loss(self.x).backward()
-        self.optimizer.step()
-
-
-def _seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    def make_net(self, name):
+        return NETS[name]()
