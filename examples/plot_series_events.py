@@ -38,7 +38,8 @@ parts = explain(detector, X_test)
 
 report = event_report(y_test, detector.predict(X_test))
 print(f"VUS-PR {vus_pr_score(y_test, decision, buffer=40):.2f}")
-print(f"Found {report.n_found} of {report.n_events} events with {report.n_alarms} alarms")
+print(f"Found {report.n_found} of {report.n_events} events")
+print(f"Flagged {report.flagged_fraction:.0%} of the time steps")
 
 # %%
 # Scores over time

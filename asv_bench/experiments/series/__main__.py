@@ -42,7 +42,12 @@ from skad.metrics import (
 DETECTORS = {**CONTENT_FREE, **STANDARDISED, **SKAD}
 # Their scores do not depend on the seed, or they take none; the latter run once.
 WITHOUT_SEED = {"row number", "PCA of windows", "ridge forecaster, smoothed"}
-WITHOUT_SEED |= {"kNN", "LOF", *(name for name in PYOD if name.startswith("PyOD"))}
+WITHOUT_SEED |= {
+    "PCA of windows, calibrated",
+    "kNN",
+    "LOF",
+    *(name for name in PYOD if name.startswith("PyOD")),
+}
 MOST_BUFFER = 100
 
 

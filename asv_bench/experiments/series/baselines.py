@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 
 from skad._series import Series, rows_from_windows
-from skad._series_scores import smoothed
+from skad._series_scores import ErrorScale, WindowLevel, smoothed
 
 WINDOW, LAGS, SMOOTHING = 40, 10, 20
 # Windows that window PCA and k-means learn from.
@@ -42,15 +42,19 @@ def isolation_forest_of_windows(train, test, seed):
 
 def window_pca(train, test, seed):
     """Reconstruct windows from the components that hold 90 % of the variance."""
-    rows = _windows_to_learn(train)
-    # scikit-learn finds a share of the variance only among all components.
-    pca = PCA(0.9, svd_solver="full").fit(rows)
+    squares = _reconstruction(train)
+    return rows_from_windows(
+        lambda windows: squares(windows).mean(axis=(1, 2)), _series(test), WINDOW
+    )
 
-    def error(windows):
-        flat = windows.reshape(len(windows), -1)
-        return ((flat - pca.inverse_transform(pca.transform(flat))) ** 2).mean(axis=1)
 
-    return rows_from_windows(error, _series(test), WINDOW)
+def window_pca_calibrated(train, test, seed):
+    """Do the same, with what skad's detectors do with the errors of their nets."""
+    squares, parts = _reconstruction(train), (_series(train), _series(test))
+    errors = [np.sqrt(rows_from_windows(squares, part, WINDOW)) for part in parts]
+    excess = ErrorScale(parts[0], errors[0]).excess(errors[1]).mean(axis=1)
+    level = WindowLevel(parts[0], 100).excess(parts[1]).mean(axis=1)
+    return smoothed(parts[1], excess, SMOOTHING) + level
 
 
 def k_means_of_windows(train, test, seed):
@@ -101,6 +105,19 @@ def _pyod(module, name, train, test, **params):
     return np.asarray(detector.fit(train).decision_function(test))
 
 
+def _reconstruction(train):
+    """Return the squared errors of windows as a function of them."""
+    # scikit-learn finds a share of the variance only among all components.
+    pca = PCA(0.9, svd_solver="full").fit(_windows_to_learn(train))
+
+    def squares(windows):
+        flat = windows.reshape(len(windows), -1)
+        found = pca.inverse_transform(pca.transform(flat))
+        return ((flat - found) ** 2).reshape(windows.shape)
+
+    return squares
+
+
 def _series(x):
     return Series(x, np.array([0, len(x)]))
 
@@ -121,6 +138,7 @@ def _lagged(x):
 CONTENT_FREE = {"random": random, "clock": clock, "row number": row_number}
 CLASSICS = {
     "PCA of windows": window_pca,
+    "PCA of windows, calibrated": window_pca_calibrated,
     "k-means on windows": k_means_of_windows,
     "ridge forecaster, smoothed": ridge_forecaster,
 }
