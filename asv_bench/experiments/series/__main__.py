@@ -4,6 +4,7 @@
     python asv_bench/experiments/series run FOLDER RUNS.csv --only TransDe --seeds 1
     python asv_bench/experiments/series run FOLDER OTHERS.csv --others
     python asv_bench/experiments/series table RUNS.csv
+    python asv_bench/experiments/series threshold FOLDER
 
 FOLDER holds SMD, ASD, SMAP, MSL, UCR (train, test, label), SKAB (x, label), TEP
 (d00, dNN_te) and BATADAL (train, val, val_label) as NumPy archives.
@@ -14,6 +15,10 @@ deviations: skad's detectors do it themselves. RUNS.csv gets a line for each ent
 detector and seed as soon as it is there, and what it holds is not run again. The table
 has means over the entities of a set, and over the sets. --others takes the entities of
 these sets that the table does not have, and that no default was chosen on.
+
+`threshold` prints which share of the normal time steps of the test part lies below the
+lowest hundredth of the scores of the training part, and which below the lowest
+hundredth of its last third if only the first two are trained on.
 """
 
 import argparse
@@ -29,6 +34,7 @@ from joblib import Parallel, delayed
 from sets import entities
 from skad_detectors import SKAD
 
+from skad import DConAD, TransDe
 from skad.metrics import (
     average_precision_score,
     best_f1_score,
@@ -124,6 +130,30 @@ def table(path):
             print(f"{name} was not run on all sets.")
 
 
+def flagged(entity, detector_class):
+    """Return shares of normal time steps below the two thresholds."""
+    torch.set_num_threads(1)
+    name, part, train, test, labels = entity
+    n_first = 2 * len(train) // 3
+    shares = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for fitted, held_out in [(train, train), (train[:n_first], train[n_first:])]:
+            detector = detector_class(random_state=0, device="cpu").fit(fitted)
+            threshold = np.quantile(detector.score_samples(held_out), 0.01)
+            scores = detector.score_samples(test)[labels == 0]
+            shares.append(np.mean(scores < threshold))
+    return name, len(train), detector_class.__name__, *shares
+
+
+def thresholds(chosen, n_jobs):
+    """Print the shares of normal time steps that would be flagged, per set."""
+    runs = [delayed(flagged)(e, d) for e in chosen for d in (TransDe, DConAD)]
+    columns = ["set", "rows", "detector", "trained on", "held out"]
+    found = pd.DataFrame(Parallel(n_jobs)(runs), columns=columns)
+    print(found.groupby(["detector", "set"], sort=False).mean().round(3))
+
+
 def main():
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -138,7 +168,11 @@ def main():
     runs.add_argument("--others", action="store_true")
     runs.add_argument("--jobs", type=int, default=2)
     commands.add_parser("table").add_argument("file", type=Path)
+    commands.add_parser("threshold").add_argument("folder", type=Path)
     given = parser.parse_args()
+    if given.command == "threshold":
+        thresholds(entities(given.folder), n_jobs=2)
+        return
     if given.command == "run":
         chosen = entities(given.folder, others=given.others)
         run_all(chosen, given.file, given.only, given.seeds, given.jobs)
