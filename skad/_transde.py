@@ -93,7 +93,7 @@ class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
         What happens to NaN: an error, interpolation in time, or that as well, and
         what was missing adds nothing to the score.
 
-    max_epochs : int, default=2
+    max_epochs : int, default=8
         Number of passes over the training windows. The start is the best net without
         attention, in closed form, so that few are needed.
 
@@ -234,7 +234,7 @@ class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
         max_windows=2048,
         stride=4,
         missing="raise",
-        max_epochs=2,
+        max_epochs=8,
         batch_size=64,
         lr=0.001,
         warm_start=False,

@@ -12,6 +12,8 @@ _EXPLAINED = 0.999
 # In variances of standardised channels: keeps the start from following noise.
 _RIDGE = 0.1
 _KEY_DIM = 32
+# Added to the scores of what is not to be attended to.
+_NEVER = -1e9
 _VARIANCE_FLOOR = 1e-5
 _TEMPERATURE = 50
 
@@ -105,19 +107,10 @@ class ComparedViews(nn.Module):
     def forward(self, windows):
         """Return the loss of each window, in variances of the channels.
 
-        It is the squared error of the view from inside, plus the squared difference
-        of the views twice: each moves towards the other, which is held fast.
+        It is the squared difference of the views, of which that from inside is fixed:
+        views that both moved could agree on something that says nothing.
         """
-        total = 0
-        for views in self.sizes:
-            x, inside, outside = views(windows)
-            terms = (
-                (x - inside) ** 2
-                + (outside - inside.detach()) ** 2
-                + (inside - outside.detach()) ** 2
-            )
-            total = total + terms.mean(dim=(1, 2)) / len(self.sizes)
-        return total
+        return self.squared_errors(windows)["difference"].mean(dim=(1, 2))
 
     def squared_errors(self, windows):
         """Return what is unusual of each value, of the shape of the windows.
@@ -144,7 +137,8 @@ class PatchViews(nn.Module):
     view from outside decodes what is expected of it from the embeddings of the other
     patches: by a linear map for each pair of patches, and by attention. The start is
     the optimum without attention: principal axes of patches, and the best linear
-    prediction of each patch from the others. Training goes on from there.
+    prediction of each patch from the others. Training leaves these as they are, and adds
+    the attention.
 
     Parameters
     ----------
@@ -168,10 +162,10 @@ class PatchViews(nn.Module):
         mean = patches.mean(dim=0)
         axes = _principal_axes((patches - mean).flatten(0, 1), d_model)
         self.register_buffer("mean", mean)
-        self.encoder = nn.Parameter(axes)
-        self.decoder = nn.Parameter(axes.T.clone())
+        self.register_buffer("encoder", axes)
+        self.register_buffer("decoder", axes.T.contiguous())
         weights = _from_others((patches - mean) @ axes)
-        self.from_others = nn.Parameter(weights)
+        self.register_buffer("from_others", weights)
         n_patches, width = weights.shape[:2]
         is_other = 1 - torch.eye(n_patches)
         self.register_buffer("is_other", is_other[:, None, :, None])
@@ -200,8 +194,6 @@ class PatchViews(nn.Module):
 
     def _expected(self, embedded):
         """Return the embeddings that the other patches let expect."""
-        if embedded.shape[1] == 1:
-            return torch.zeros_like(embedded)
         weights = (self.from_others * self.is_other).flatten(2).flatten(0, 1)
         linear = (embedded.flatten(1) @ weights.T).reshape(embedded.shape)
         return linear + self.output(torch.tanh(self._attended(embedded)))
@@ -211,8 +203,9 @@ class PatchViews(nn.Module):
         keys = self._by_layer(self.keys(embedded) + self.places)
         values = self._by_layer(self.values(embedded))
         scores = queries @ keys.mT / math.sqrt(_KEY_DIM)
-        own = torch.eye(embedded.shape[1], dtype=torch.bool, device=scores.device)
-        maps = torch.softmax(scores.masked_fill(own, -torch.inf), dim=-1)
+        # Not minus infinity: the only patch of a window attends to nothing.
+        others = self.is_other[:, 0, :, 0]
+        maps = torch.softmax(scores + _NEVER * (1 - others), dim=-1) * others
         return (maps @ values).transpose(1, 2).flatten(2)
 
     def _by_layer(self, parts):
