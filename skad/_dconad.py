@@ -382,7 +382,7 @@ def _differences(series):
     """Return the differences from the row before; 0 for the first of a series."""
     values = np.diff(series.values, axis=0, prepend=series.values[:1])
     values[series.bounds[:-1]] = 0
-    return Series(values, series.bounds, series.place, series.observed)
+    return series.with_values(values)
 
 
 def _with_history(series, n_rows):

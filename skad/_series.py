@@ -35,14 +35,18 @@ class Series:
     observed : ndarray of shape (n_rows, n_channels), default=None
         False for values that were missing and are to add nothing to a score. None
         if there are none.
+
+    added : ndarray of shape (n_series,), default=None
+        The number of repeated rows in front of each series. None if there are none.
     """
 
-    def __init__(self, values, bounds, place=None, observed=None):
+    def __init__(self, values, bounds, place=None, observed=None, added=None):
         self.values = values.view()
         self.values.flags.writeable = False
         self.bounds = bounds
         self.place = place
         self.observed = observed
+        self.added = np.zeros(len(bounds) - 1, dtype=int) if added is None else added
 
     def __len__(self):
         return len(self.values)
@@ -55,6 +59,10 @@ class Series:
     def slices(self):
         """Return the rows of each series."""
         return [slice(*pair) for pair in pairwise(self.bounds.tolist())]
+
+    def with_values(self, values):
+        """Return the same series with other values."""
+        return Series(values, self.bounds, self.place, self.observed, self.added)
 
     def restored(self, values):
         """Return what belongs to rows in the order of the caller's time steps."""
@@ -106,7 +114,7 @@ class Series:
         rows = np.maximum(step, 0) + np.repeat(self.bounds[:-1], lengths)
         place = np.arange(len(self)) + np.repeat(np.cumsum(added), self.lengths)
         observed = None if self.observed is None else self.observed[rows]
-        return Series(self.values[rows], bounds, self.restored(place), observed)
+        return Series(self.values[rows], bounds, self.restored(place), observed, added)
 
     def windows(self, window_size):
         """Return the windows that begin at each row, as a view.

@@ -4,8 +4,6 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skad._series import Series
-
 # In standard deviations of a channel: what is smaller counts for nothing, so that a
 # channel that is predicted exactly, or never moves, is not judged by its rounding.
 _FLOOR = 0.1
@@ -81,8 +79,7 @@ class ChannelScaler:
 
     def scaled(self, series):
         """Return a series, standardised."""
-        values = self(series.values)
-        return Series(values, series.bounds, series.place, series.observed)
+        return series.with_values(self(series.values))
 
 
 class ErrorScale:
@@ -137,20 +134,25 @@ class WindowLevel:
         causal : bool, default=False
             Whether only the window that ends at a row counts, and nothing where a
             series has none yet, instead of the mean over all windows that hold it.
+            Rows that were repeated to make a series longer make no window.
 
         Returns
         -------
         excess : ndarray of shape (n_rows, n_channels)
             The standard deviations beyond the usual two, the mean for level and spread.
         """
+        pairs = zip(series.slices(), series.added, strict=True)
         return np.concatenate(
-            [self._excess(series.values[rows], causal) for rows in series.slices()]
+            [self._excess(series.values[rows], n, causal) for rows, n in pairs]
         )
 
-    def _excess(self, values, causal):
+    def _excess(self, values, n_added, causal):
         z = np.abs(self._statistics(values) - self.mean) / self.spread
         of_windows = np.maximum(z - _USUAL_LEVEL, 0).mean(axis=0)
+        of_windows[:n_added] = 0
         before = self.window_size - 1
+        if not len(of_windows):
+            return np.zeros(values.shape)
         if causal:
             return np.pad(of_windows, ((before, 0), (0, 0)))
         return _moving_means(of_windows, before, 0, n_rows=len(values))
@@ -158,7 +160,7 @@ class WindowLevel:
     def _statistics(self, values):
         """Return the level and the log spread of all windows, one after the other."""
         after = self.window_size - 1
-        n_windows = len(values) - after
+        n_windows = max(len(values) - after, 0)
         means = _moving_means(values, 0, after)[:n_windows]
         squares = _moving_means(values**2, 0, after)[:n_windows]
         spreads = np.sqrt(np.maximum(squares - means**2, 0))

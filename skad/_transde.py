@@ -11,7 +11,7 @@ from skad._deep import BaseDeepDetector
 from skad._nets._transde import ComparedViews, ContrastedMaps, MeanLoss
 from skad._nets._windows import LastWindows, Windows, row_means
 from skad._sequence import SequenceMixin
-from skad._series import Series, rows_from_windows
+from skad._series import rows_from_windows
 from skad._series_scores import (
     ChannelScaler,
     ChannelScoresMixin,
@@ -367,10 +367,7 @@ class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
         else:
             matrix = smoother(size, self.penalty)
             trend = rows_from_windows(matrix.__matmul__, series, size)
-        return [
-            Series(values, series.bounds, series.place, series.observed)
-            for values in (trend, series.values - trend)
-        ]
+        return [series.with_values(values) for values in (trend, series.values - trend)]
 
     def _errors(self, series):
         """Return the root mean squares of the net's errors for each row and channel."""

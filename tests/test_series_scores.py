@@ -127,3 +127,34 @@ def test_a_shift_and_a_silence_are_unusual_levels():
 def test_windows_are_shorter_where_training_holds_fewer_than_three():
     assert WindowLevel(series_of(noise(30)), 30).window_size == 10
     assert WindowLevel(series_of(noise(2)), 2).window_size == 1
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_series_shorter_than_a_window_has_no_level(causal):
+    level = WindowLevel(series_of(noise()), 20)
+    assert_array_equal(level.excess(series_of(99 + noise(19)), causal=causal), 0)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_repeated_rows_make_no_window(causal):
+    level = WindowLevel(series_of(noise()), 20)
+    short = 99 + noise(25)
+    alone = level.excess(series_of(short), causal=causal)
+    series = Series(
+        np.vstack([short[:1].repeat(7, axis=0), short]),
+        np.array([0, 32]),
+        added=np.array([7]),
+    )
+    assert alone.max() > 1
+    padded = level.excess(series, causal=causal)[7:]
+    # Where windows with repeated rows hold a row as well, they count as usual ones.
+    assert_allclose(padded[-1], alone[-1])
+    assert np.all(padded <= alone + 1e-9)
+
+
+def test_short_training_series_teach_no_level():
+    long, short = noise(300), 99 + noise(30, seed=1)
+    both = WindowLevel(series_of(np.vstack([long, short]), [300, 30]), 50)
+    alone = WindowLevel(series_of(long), 50)
+    assert_array_equal(both.mean, alone.mean)
+    assert_array_equal(both.spread, alone.spread)

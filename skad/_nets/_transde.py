@@ -137,8 +137,8 @@ class PatchViews(nn.Module):
     view from outside decodes what is expected of it from the embeddings of the other
     patches: by a linear map for each pair of patches, and by attention. The start is
     the optimum without attention: principal axes of patches, and the best linear
-    prediction of each patch from the others. Training leaves these as they are, and adds
-    the attention.
+    prediction of each patch from the others. Training leaves these as they are, and
+    adds the attention.
 
     Parameters
     ----------
