@@ -9,7 +9,6 @@ from skad._deep import BaseDeepDetector
 from skad._nets._dconad import ReleasedNet, TwoViews, ViewsLoss
 from skad._nets._windows import LastWindows, Windows, row_means
 from skad._sequence import SequenceMixin
-from skad._series import Series
 from skad._series_scores import (
     ChannelScaler,
     ChannelScoresMixin,
@@ -318,9 +317,8 @@ class DConAD(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
             return Windows(series, self.window_size_, self._net_input, stride)
         # One that ends at each row: the forecast knows nothing that comes later.
         n_rows = min(self.window_size_, self.n_lags_ + 2)
-        return Windows(
-            _with_history(series, n_rows - 1), n_rows, self._net_input, stride
-        )
+        series = series.preceded(np.full(len(series.lengths), n_rows - 1))
+        return Windows(series, n_rows, self._net_input, stride)
 
     def _score_samples(self, series):
         if self.variant == "released":
@@ -383,12 +381,3 @@ def _differences(series):
     values = np.diff(series.values, axis=0, prepend=series.values[:1])
     values[series.bounds[:-1]] = 0
     return series.with_values(values)
-
-
-def _with_history(series, n_rows):
-    """Return series with the first row of each repeated in front of it."""
-    lengths = series.lengths + n_rows
-    bounds = np.r_[0, np.cumsum(lengths)]
-    steps = np.arange(bounds[-1]) - np.repeat(bounds[:-1] + n_rows, lengths)
-    rows = np.maximum(steps, 0) + np.repeat(series.bounds[:-1], lengths)
-    return Series(series.values[rows], bounds)

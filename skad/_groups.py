@@ -38,13 +38,14 @@ def group_codes(groups, n_rows):
         starts = np.flatnonzero(np.r_[n_rows > 0, groups[1:] != groups[:-1]])
     found, codes = {}, []
     for label in groups[starts].tolist():
-        if _is_missing(label):
+        if is_missing(label):
             raise ValueError("groups has missing labels; expected one for each row.")
         codes.append(found.setdefault(label, len(found)))
     lengths = np.diff(starts, append=n_rows)
     return np.repeat(np.array(codes, dtype=np.intp), lengths), list(found)
 
 
-def _is_missing(label):
+def is_missing(label):
+    """Tell whether a label stands for none."""
     # pandas' NA refuses to say whether it equals itself; NaN says that it does not.
     return label is None or type(label).__name__ == "NAType" or label != label

@@ -108,13 +108,29 @@ class Series:
             f"window ({length}); their first rows are repeated in front of them.",
             stacklevel=2,
         )
+        return self.preceded(added)
+
+    def preceded(self, added):
+        """Return series with the first row of each repeated in front of it.
+
+        Parameters
+        ----------
+        added : ndarray of shape (n_series,)
+            How often.
+        """
         lengths = self.lengths + added
         bounds = np.r_[0, np.cumsum(lengths)]
         step = np.arange(bounds[-1]) - np.repeat(bounds[:-1] + added, lengths)
         rows = np.maximum(step, 0) + np.repeat(self.bounds[:-1], lengths)
         place = np.arange(len(self)) + np.repeat(np.cumsum(added), self.lengths)
         observed = None if self.observed is None else self.observed[rows]
-        return Series(self.values[rows], bounds, self.restored(place), observed, added)
+        return Series(
+            self.values[rows],
+            bounds,
+            self.restored(place),
+            observed,
+            self.added + added,
+        )
 
     def windows(self, window_size):
         """Return the windows that begin at each row, as a view.

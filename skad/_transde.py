@@ -21,8 +21,8 @@ from skad._series_scores import (
 )
 from skad._trend import causal_trend, smoother
 
-# Windows that the closed-form start is computed from.
-_MAX_START = 2048
+# Windows that the closed form is computed from.
+_N_CLOSED_FORM = 2048
 
 
 class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
@@ -94,8 +94,8 @@ class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
         what was missing adds nothing to the score.
 
     max_epochs : int, default=8
-        Number of passes over the training windows. The start is the best net without
-        attention, in closed form, so that few are needed.
+        Number of passes over the training windows. All but the attention has a closed
+        form, so that few are needed.
 
     batch_size : int, default=64
         Windows per step of the training, and of scoring.
@@ -166,7 +166,10 @@ class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
     at that size is needed to compute it. The released loss is the difference of two
     equal numbers, so that its value is always 0; its gradient is not. The released
     score has the opposite sign of the idea, and is a softmax over each window, which
-    makes windows incomparable.
+    makes windows incomparable. What is compared here are reconstructions instead:
+    joint patches of all channels, closed forms, the level and the calibration of
+    errors are ours; patches, two views, attention, contrast and decomposition are the
+    paper's.
 
     Differences of "released" from the code: the last, incomplete window is scored as
     well, from the last rows that make a full one; rows that two windows hold get the
@@ -305,7 +308,7 @@ class TransDe(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
             matrix = smoother(self.window_size_, self.penalty)
             return ContrastedMaps(*sizes, torch.tensor(matrix, dtype=torch.float32))
         windows = self._rows(series)
-        some = np.linspace(0, len(windows) - 1, min(len(windows), _MAX_START))
+        some = np.linspace(0, len(windows) - 1, min(len(windows), _N_CLOSED_FORM))
         return ComparedViews(windows[some.astype(int)], *sizes)
 
     def _fit(self, series):

@@ -197,7 +197,6 @@ def test_the_view_from_outside_does_not_see_the_patch(patch):
     torch.manual_seed(0)
     views = PatchViews(windows, 5, 6, 2)
     torch.nn.init.normal_(views.output.weight)
-    torch.nn.init.normal_(views.from_others)  # from itself as well
     rows = slice(5 * patch, 5 * patch + 5)
     before = views(windows)[2]
     windows[:, rows] += 1

@@ -9,7 +9,7 @@ from skad._nets._layers import DualAttention, normalized_windows
 
 # Shares of the variance beyond this are noise to an embedding.
 _EXPLAINED = 0.999
-# In variances of standardised channels: keeps the start from following noise.
+# In variances of standardised channels: keeps the closed form from following noise.
 _RIDGE = 0.1
 _KEY_DIM = 32
 # Added to the scores of what is not to be attended to.
@@ -89,7 +89,7 @@ class ComparedViews(nn.Module):
     Parameters
     ----------
     windows : tensor of shape (n_windows, window_size, n_channels)
-        Windows from which the closed-form start is taken.
+        Windows from which the closed form is taken.
 
     patch_sizes : list of int
         Numbers of rows of a patch, divisors of `window_size`.
@@ -135,15 +135,14 @@ class PatchViews(nn.Module):
 
     Each patch has an embedding of its own values. The view from inside decodes it; the
     view from outside decodes what is expected of it from the embeddings of the other
-    patches: by a linear map for each pair of patches, and by attention. The start is
-    the optimum without attention: principal axes of patches, and the best linear
-    prediction of each patch from the others. Training leaves these as they are, and
-    adds the attention.
+    patches: by a linear map for each pair of patches, and by attention. All but the
+    attention has a closed form, which training leaves as it is: principal axes of
+    patches, and the best linear prediction of each patch from the others.
 
     Parameters
     ----------
     windows : tensor of shape (n_windows, window_size, n_channels)
-        Windows from which the start is taken.
+        Windows from which the closed form is taken.
 
     size : int
         Number of rows of a patch.
@@ -164,11 +163,10 @@ class PatchViews(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("encoder", axes)
         self.register_buffer("decoder", axes.T.contiguous())
-        weights = _from_others((patches - mean) @ axes)
-        self.register_buffer("from_others", weights)
-        n_patches, width = weights.shape[:2]
-        is_other = 1 - torch.eye(n_patches)
-        self.register_buffer("is_other", is_other[:, None, :, None])
+        embedded = (patches - mean) @ axes
+        self.register_buffer("from_others", _from_others(embedded))
+        n_patches, width = embedded.shape[1:]
+        self.register_buffer("is_other", 1 - torch.eye(n_patches))
         self._add_attention(n_patches, width, n_layers)
 
     def _add_attention(self, n_patches, width, n_layers):
@@ -194,7 +192,7 @@ class PatchViews(nn.Module):
 
     def _expected(self, embedded):
         """Return the embeddings that the other patches let expect."""
-        weights = (self.from_others * self.is_other).flatten(2).flatten(0, 1)
+        weights = self.from_others.flatten(2).flatten(0, 1)
         linear = (embedded.flatten(1) @ weights.T).reshape(embedded.shape)
         return linear + self.output(torch.tanh(self._attended(embedded)))
 
@@ -204,8 +202,8 @@ class PatchViews(nn.Module):
         values = self._by_layer(self.values(embedded))
         scores = queries @ keys.mT / math.sqrt(_KEY_DIM)
         # Not minus infinity: the only patch of a window attends to nothing.
-        others = self.is_other[:, 0, :, 0]
-        maps = torch.softmax(scores + _NEVER * (1 - others), dim=-1) * others
+        blocked = _NEVER * (1 - self.is_other)
+        maps = torch.softmax(scores + blocked, dim=-1) * self.is_other
         return (maps @ values).transpose(1, 2).flatten(2)
 
     def _by_layer(self, parts):

@@ -8,9 +8,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import _num_samples, check_scalar
 
+from skad._groups import is_missing
 from skad.inspection._drawing import ANOMALY, NEUTRAL, start
 from skad.inspection._pipeline import feature_names, unwrap
-from skad.metrics._labels import _is_missing
 
 # Longer names and texts lose their middle.
 _MAX_LENGTH = 32
@@ -249,7 +249,7 @@ def _columns(X):
 
 def _usual(column):
     """The middle half of numbers, or the most frequent of other values."""
-    known = [value for value in column if not _is_missing(value)]
+    known = [value for value in column if not is_missing(value)]
     if not known:
         return "missing"
     if all(_is_number(value) for value in known):
@@ -263,7 +263,7 @@ def _is_number(value):
 
 
 def _text(value):
-    if _is_missing(value):
+    if is_missing(value):
         return "missing"
     if _is_number(value):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"

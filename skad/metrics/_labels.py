@@ -5,6 +5,8 @@ from numbers import Number
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from skad._groups import is_missing
+
 RULE = (
     "-1 is the outlier among {-1, 1}, 1 or True among {0, 1} and {False, True}; "
     "for any other pair of labels pass outlier_label"
@@ -53,7 +55,7 @@ def outlier_mask(y, *, outlier_label=None):
     labels = list(dict.fromkeys(y.tolist()))
     if not labels:
         raise ValueError("y is empty; expected a label for every sample.")
-    if any(_is_missing(label) for label in labels):
+    if any(is_missing(label) for label in labels):
         raise ValueError("y has missing labels; expected a label for every sample.")
     if len(labels) > 2:
         raise ValueError(f"y has {len(labels)} labels: {_listed(labels)}; expected 2.")
@@ -84,11 +86,6 @@ def _known_outlier_label(labels):
     if numbers and set(labels) <= {0, 1}:
         return 1
     raise ValueError(f"y has the labels {_listed(labels)}: {RULE}.")
-
-
-def _is_missing(label):
-    # pandas' NA refuses to say whether it equals itself; NaN says that it does not.
-    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def _listed(labels, n_shown=5):

@@ -9,6 +9,8 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples, assert_all_finite, validate_data
 
+from skad._groups import is_missing
+
 # Sums of squares of larger numbers may overflow, and those of smaller ones vanish.
 _LARGEST, _SMALLEST = 1e100, 1e-100
 
@@ -274,16 +276,7 @@ def _names(X, j, label):
                 f"{label}: an argument must be a string or a number, or another object "
                 f"that can be a name; {error}."
             ) from error
-        missing = [name for name in names if _is_missing(name)]
+        missing = [name for name in names if is_missing(name)]
         if missing:
             raise ValueError(f"{label} contains missing names ({missing[0]!r}).")
     return array.reshape(-1, 1)
-
-
-def _is_missing(name):
-    if name is None:
-        return True
-    try:
-        return bool(name != name)
-    except TypeError:  # pandas.NA is neither equal nor unequal to itself
-        return True
