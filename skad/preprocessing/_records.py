@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from numbers import Integral, Number
+from numbers import Number
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import _num_samples, assert_all_finite, validate_data
+from sklearn.utils.validation import _num_samples, assert_all_finite
 
 from skad._groups import is_missing
+from skad._named_columns import (
+    column_name,
+    column_position,
+    column_positions,
+    validated_table,
+)
 
 # Sums of squares of larger numbers may overflow, and those of smaller ones vanish.
 _LARGEST, _SMALLEST = 1e100, 1e-100
@@ -99,28 +105,28 @@ class RecordColumns:
 
     def fit_read(self, estimator, X):
         """Learn where the columns are and which entities there are; read `X`."""
-        X = _validated(estimator, X, reset=True)
+        X = validated_table(estimator, X, reset=True)
         self._find(X)
         return self._read(X, fit=True)
 
     def read(self, estimator, X):
         """Read `X`, with the columns that `fit_read` saw."""
-        return self._read(_validated(estimator, X, reset=False), fit=False)
+        return self._read(validated_table(estimator, X, reset=False), fit=False)
 
     def _find(self, X):
         time, entities, values = self.chosen
-        self.time = _position(X, time, f"time={time!r}")
-        self.entities = _positions(X, entities, "entities")
+        self.time = column_position(X, time, f"time={time!r}")
+        self.entities = column_positions(X, entities, "entities")
         if values is None:
             used = {self.time, *self.entities}
             self.values = [j for j in range(X.shape[1]) if j not in used]
         else:
-            self.values = _positions(X, values, "values")
+            self.values = column_positions(X, values, "values")
         used = [self.time, *self.entities, *self.values]
         twice = [j for j in used if used.count(j) > 1]
         if twice:
             raise ValueError(
-                f"column {_name(X, twice[0])!r} is given more than once in time, "
+                f"column {column_name(X, twice[0])!r} is given more than once in time, "
                 "entities and values; expected different columns."
             )
 
@@ -130,9 +136,10 @@ class RecordColumns:
             self.is_date = is_date
         elif is_date != self.is_date:
             kinds = {True: "dates", False: "numbers"}
+            name = column_name(X, self.time)
             raise ValueError(
-                f"time: column {_name(X, self.time)!r} held {kinds[self.is_date]} in "
-                f"fit and holds {kinds[is_date]} now."
+                f"time: column {name!r} held {kinds[self.is_date]} in fit and holds "
+                f"{kinds[is_date]} now."
             )
         values = [_numbers(X, j, "values") for j in self.values]
         return Records(
@@ -146,7 +153,7 @@ class RecordColumns:
             self._coders = [_Coder() for _ in self.entities]
         codes = np.empty((_num_samples(X), len(self.entities)), dtype=np.int64)
         for place, j in enumerate(self.entities):
-            label = f"entities: column {_name(X, j)!r}"
+            label = f"entities: column {column_name(X, j)!r}"
             codes[:, place] = self._coders[place](_names(X, j, label), label, fit=fit)
         return codes
 
@@ -186,44 +193,6 @@ class _Coder:
         return encoder
 
 
-def _validated(estimator, X, *, reset):
-    """Check the shape of `X`; what is in a column is checked when it is read."""
-    if not hasattr(X, "columns"):
-        options = {"dtype": None, "ensure_all_finite": False}
-        return validate_data(estimator, X, reset=reset, **options)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    if len(X) == 0:
-        raise ValueError("X has 0 sample(s); expected a minimum of 1.")
-    return X
-
-
-def _positions(X, columns, parameter):
-    columns = [] if columns is None else list(columns)
-    label = f"{parameter}={columns!r}"
-    return [_position(X, column, label) for column in columns]
-
-
-def _position(X, column, label):
-    names = [str(name) for name in getattr(X, "columns", ())]
-    if isinstance(column, str):
-        if column not in names:
-            raise ValueError(
-                f"{label} names {column!r}; the columns of X are "
-                f"{names if names else 'without names'}."
-            )
-        return names.index(column)
-    if not isinstance(column, Integral) or not 0 <= column < X.shape[1]:
-        raise ValueError(
-            f"{label} must hold names or indices of columns, from 0 to "
-            f"{X.shape[1] - 1}: X has n_features={X.shape[1]}."
-        )
-    return int(column)
-
-
-def _name(X, j):
-    return str(X.columns[j]) if hasattr(X, "columns") else int(j)
-
-
 def _times(X, j):
     """Return the times in the column as numbers, and whether they were dates."""
     column = _safe_indexing(X, j, axis=1)
@@ -236,14 +205,14 @@ def _times(X, j):
     if array.dtype.kind not in "Mm":
         return _numbers(X, j, "time"), False
     if np.isnat(array).any():
-        raise ValueError(f"time: column {_name(X, j)!r} contains missing dates.")
+        raise ValueError(f"time: column {column_name(X, j)!r} contains missing dates.")
     if array.dtype.kind == "M":
         array = array - np.datetime64(0, "s")
     return array / np.timedelta64(1, "D"), True
 
 
 def _numbers(X, j, parameter):
-    label = f"{parameter}: column {_name(X, j)!r}"
+    label = f"{parameter}: column {column_name(X, j)!r}"
     array = np.asarray(_safe_indexing(X, j, axis=1))
     is_text = array.dtype.kind in "US"
     if is_text or (array.dtype == object and any(isinstance(x, str) for x in array)):
