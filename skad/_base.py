@@ -116,8 +116,12 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         vars(self).pop("offset_", None)
         self._fit(X)
         scores = self._row_scores(X)
-        self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+        self.offset_ = self._threshold(scores)
         return scores
+
+    def _threshold(self, scores):
+        """Return the score below which rows are anomalies."""
+        return float(np.percentile(scores, 100 * self.contamination))
 
     def _fit_labels(self, X, **context):
         return _signs(self._fit_scores(X, **context) - self.offset_)

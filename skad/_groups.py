@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def group_codes(groups, n_rows):
+def group_codes(groups, n_rows, name="groups"):
     """Number groups in the order in which they appear.
 
     Parameters
@@ -14,6 +14,9 @@ def group_codes(groups, n_rows):
 
     n_rows : int
         The number of rows.
+
+    name : str, default="groups"
+        What messages call the labels.
 
     Returns
     -------
@@ -29,7 +32,7 @@ def group_codes(groups, n_rows):
     groups = np.asarray(groups)
     if groups.shape != (n_rows,):
         raise ValueError(
-            f"groups has shape {groups.shape}; expected ({n_rows},), a label for each "
+            f"{name} has shape {groups.shape}; expected ({n_rows},), a label for each "
             "row of X."
         )
     # A label for each run of equal ones; objects need not know whether they are equal.
@@ -39,7 +42,7 @@ def group_codes(groups, n_rows):
     found, codes = {}, []
     for label in groups[starts].tolist():
         if is_missing(label):
-            raise ValueError("groups has missing labels; expected one for each row.")
+            raise ValueError(f"{name} has missing labels; expected one for each row.")
         codes.append(found.setdefault(label, len(found)))
     lengths = np.diff(starts, append=n_rows)
     return np.repeat(np.array(codes, dtype=np.intp), lengths), list(found)

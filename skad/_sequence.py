@@ -9,21 +9,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skad._series import Series, filled, side_by_side
 
 
-class SequenceMixin:
-    """Mixin for detectors whose rows are time steps and whose columns are channels.
+class GroupsMixin:
+    """Mixin for detectors whose rows are time steps of one or of several series.
 
-    ``groups`` then says which rows are of one series, in `fit` and in everything that
-    takes ``X``. What the hooks of the detector get is a `Series`, each of them at least
-    `window_size_` rows long; they return a score for each of its rows. The detector has
-    the parameters ``window_size`` and ``missing``, and learns ``window_size_``.
-
-    It stands before the base class of the detector.
+    ``groups`` says which rows are of one series, in `fit` and in everything that takes
+    ``X``; `_validate` of the detector gets it as well. The mixin stands before the base
+    class of the detector.
     """
-
-    _parameter_constraints: dict = {
-        "window_size": [Interval(Integral, 1, None, closed="left")],
-        "missing": [StrOptions({"raise", "interpolate", "mask"})],
-    }
 
     def fit(self, X, y=None, *, groups=None):
         """Fit the detector and set its threshold.
@@ -125,6 +117,22 @@ class SequenceMixin:
             +1 for normal time steps, -1 for anomalies.
         """
         return self._labels(X, groups=groups)
+
+
+class SequenceMixin(GroupsMixin):
+    """Mixin for detectors whose rows are time steps and whose columns are channels.
+
+    What the hooks of the detector get is a `Series`, each of them at least
+    `window_size_` rows long; they return a score for each of its rows. The detector has
+    the parameters ``window_size`` and ``missing``, and learns ``window_size_``.
+
+    It stands before the base class of the detector.
+    """
+
+    _parameter_constraints: dict = {
+        "window_size": [Interval(Integral, 1, None, closed="left")],
+        "missing": [StrOptions({"raise", "interpolate", "mask"})],
+    }
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
