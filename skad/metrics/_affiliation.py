@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_scalar
 
+from skad._segments import SeriesRows
 from skad.metrics._checks import check_predictions, is_undefined
 from skad.metrics._range_precision import harmonic_mean
-from skad.metrics._segments import SeriesRows
 
 # All functions that are integrated over time are linear between multiples of a
 # quarter of a row: their values in the middle of each quarter give exact integrals.

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils import Bunch
 
+from skad._segments import SeriesRows
 from skad.metrics._checks import check_predictions, is_undefined
 from skad.metrics._range_precision import harmonic_mean
-from skad.metrics._segments import SeriesRows
 
 
 def event_report(y_true, y_pred, *, groups=None, outlier_label=None):

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_scalar
 
+from skad._segments import SeriesRows
 from skad.metrics._checks import check_predictions, check_scores, is_undefined
 from skad.metrics._f1 import best_f1
-from skad.metrics._segments import SeriesRows
 
 
 def pa_k_f1_score(y_true, y_pred, *, k=20, groups=None, outlier_label=None):

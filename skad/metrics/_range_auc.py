@@ -5,9 +5,9 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_array, check_scalar
 
+from skad._segments import SeriesRows
 from skad.metrics._buffered_curves import buffered_areas
 from skad.metrics._checks import check_scores, is_undefined
-from skad.metrics._segments import SeriesRows
 
 # TSB-AD's choices: rows and lags that it looks at, and periods that it believes.
 _N_ROWS, _N_LAGS, _SHORTEST, _LONGEST, _DEFAULT = 20_000, 400, 6, 303, 125

@@ -5,8 +5,8 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_scalar
 
+from skad._segments import SeriesRows
 from skad.metrics._checks import check_predictions, is_undefined
-from skad.metrics._segments import SeriesRows
 
 _BIASES = ("flat", "front", "middle", "back")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skad.metrics._segments import SeriesRows
+from skad._segments import SeriesRows
 
 rows_of_groups = st.lists(
     st.tuples(st.booleans(), st.sampled_from("abc")), min_size=1, max_size=30
