@@ -55,9 +55,27 @@ class Segments:
     def __len__(self):
         return len(self.start)
 
+    def __getitem__(self, chosen):
+        """Return some of the runs."""
+        parts = (self.start, self.stop, self.first, self.last)
+        return Segments(*(part[chosen] for part in parts))
+
     @property
     def length(self):
         return self.stop - self.start
+
+    def pairs(self):
+        """Return ``(start, stop)`` of each run."""
+        return zip(self.start.tolist(), self.stop.tolist(), strict=True)
+
+    def joined(self, max_gap):
+        """Join runs of a series with no more than `max_gap` rows between them."""
+        begins, ends = np.ones((2, len(self)), dtype=bool)
+        begins[1:] = self.start[1:] - self.stop[:-1] > max_gap
+        begins[1:] |= self.first[1:] != self.first[:-1]
+        ends[:-1] = begins[1:]
+        first, last = self.first[begins], self.last[begins]
+        return Segments(self.start[begins], self.stop[ends], first, last)
 
     def sums(self, values):
         """Add up `values`, one for every row, over each run."""

@@ -66,3 +66,17 @@ def test_without_groups_all_rows_are_one_series():
 def test_there_may_be_no_runs(groups):
     segments = SeriesRows.from_groups(groups, 3).segments(np.zeros(3, dtype=bool))
     assert len(segments) == len(segments.minima(np.ones(3))) == 0
+
+
+def test_runs_join_across_small_gaps_inside_their_series():
+    mask = np.array([1, 0, 1, 0, 0, 1, 1, 0], dtype=bool)
+    segments = SeriesRows.from_groups([1] * 6 + [2] * 2, 8).segments(mask)
+    spans = [list(segments.joined(n).pairs()) for n in range(3)]
+    apart = [(0, 1), (2, 3), (5, 6), (6, 7)]
+    assert spans == [apart, [(0, 3), (5, 6), (6, 7)], [(0, 6), (6, 7)]]
+    assert segments.joined(2).last.tolist() == [6, 8]
+
+
+def test_some_runs_are_runs():
+    segments = SeriesRows.from_groups(None, 5).segments(np.array([1, 0, 1, 0, 1]) > 0)
+    assert list(segments[segments.start > 0].pairs()) == [(2, 3), (4, 5)]
