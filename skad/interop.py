@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_scalar
 
 from skad._base import BaseDetector
 from skad._orientation import is_pyod, orientation
+from skad._seeding import seed_nested
 
 __all__ = ["PyODDetector", "to_pyod"]
 
@@ -117,7 +118,7 @@ class PyODDetector(BaseDetector):
         detector = clone(self.detector)
         detector.set_params(contamination=self.contamination)
         if self.random_state is not None:
-            _seed(detector, check_random_state(self.random_state))
+            seed_nested(detector, check_random_state(self.random_state))
         self.detector_ = detector.fit(X)
 
     def _score_samples(self, X):
@@ -239,12 +240,3 @@ def _check_is_sklearn_detector(estimator):
             f"estimator is {estimator!r}, which has neither score_samples nor "
             "decision_function (LocalOutlierFactor has them with novelty=True)."
         )
-
-
-def _seed(detector, random_state):
-    seeds = {
-        name: random_state.randint(np.iinfo(np.int32).max)
-        for name in sorted(detector.get_params(deep=True))
-        if name == "random_state" or name.endswith("__random_state")
-    }
-    detector.set_params(**seeds)
