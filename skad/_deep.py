@@ -1,4 +1,4 @@
-"""The base of the detectors that train a net."""
+"""The training of a net by an estimator, and the base of the detectors that do so."""
 
 from contextlib import contextmanager
 from copy import deepcopy
@@ -28,24 +28,22 @@ _OWN = frozenset(
 )
 
 
-class BaseDeepDetector(BaseDetector):
-    """Base class of the detectors that train a net.
+class TrainingMixin:
+    """Mixin for estimators that train a net.
 
-    A leaf implements ``_make_module(X)``, which returns an ``nn.Module`` with a
-    method ``anomaly_score(x)``, and names its loss in ``_criterion``. It may learn
-    the scale of the data in ``_prepare(X)``, say in ``_net_input(rows)`` how rows
-    become the net's input and in ``_valid_split(seed)`` which of them early stopping
-    holds out, and name a net with another training step in ``_net_cls``.
+    An estimator implements ``_make_module(data)``, which returns an ``nn.Module``, and
+    ``_rows(data)``, which returns what batches are taken from, and names its loss in
+    ``_criterion``. It may learn the scale of the data in ``_prepare(data)``, say in
+    ``_valid_split(seed)`` which rows early stopping holds out, and name a net with
+    another training step in ``_net_cls``. What ``data`` are is its own affair.
 
-    The constructor of a leaf takes all parameters in ``_parameter_constraints``.
+    Its constructor takes all parameters in ``_parameter_constraints``.
     """
 
     _parameter_constraints: dict = {
-        **BaseDetector._parameter_constraints,
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "warm_start": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "device": [str, torch.device],
@@ -56,55 +54,29 @@ class BaseDeepDetector(BaseDetector):
 
     _net_cls = DetectorNet
 
-    def _fit(self, X):
-        # Taken out, and put back at the end only: no net that was interrupted stays.
-        net = vars(self).pop("net_", None) if self.warm_start else None
+    def _trained(self, data, net=None):
+        """Return a trained net; one that is given is trained further."""
         device = _device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with _seeded(seed, device):
             if net is None:
-                self._prepare(X)
-                net = self._make_net(self._make_module(X), device, seed).initialize()
+                self._prepare(data)
+                net = self._make_net(self._make_module(data), device, seed).initialize()
             else:
                 net.set_params(
                     lr=self.lr, max_epochs=self.max_epochs, batch_size=self.batch_size
                 )
-            net.partial_fit(self._rows(X))
-        self.net_ = net
+            net.partial_fit(self._rows(data))
         self.n_iter_ = len(net.history)
         self.history_ = [_losses(epoch) for epoch in net.history]
+        return net
 
-    def _score_samples(self, X):
-        return -self.net_.evaluate(self._rows(X))
-
-    def _validate(self, X, *, reset, **checks):
-        # Every numeric type as it is: a copy of the whole would not fit into memory
-        # where X is memory-mapped.
-        return validate_data(
-            self,
-            X,
-            reset=reset and not self._goes_on(),
-            dtype="numeric",
-            ensure_min_samples=2 if reset else 1,
-            **checks,
-        )
-
-    def _prepare(self, X):
+    def _prepare(self, data):
         """Learn what the net's input needs; not again when training goes on."""
-
-    def _net_input(self, rows):
-        """Turn a block of rows into what the net takes, each row by itself."""
-        return rows
-
-    def _rows(self, X):
-        return Rows(X, self._net_input)
 
     def _valid_split(self, seed):
         """Return what holds rows out, as skorch's net takes it."""
         return ValidSplit(self.validation_fraction, random_state=seed)
-
-    def _goes_on(self):
-        return self.warm_start and hasattr(self, "net_")
 
     def _make_net(self, module, device, seed):
         given = self._checked_net_params()
@@ -153,6 +125,53 @@ class BaseDeepDetector(BaseDetector):
         if self.verbose == 1:
             callbacks.append(ProgressBar())
         return callbacks
+
+
+class BaseDeepDetector(TrainingMixin, BaseDetector):
+    """Base class of the detectors that train a net.
+
+    A leaf implements what `TrainingMixin` asks for, except ``_rows``: its ``data`` are
+    the validated ``X``. Its ``nn.Module`` has a method ``anomaly_score(x)``. It may say
+    in ``_net_input(rows)`` how rows become the net's input.
+
+    The constructor of a leaf takes all parameters in ``_parameter_constraints``.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDetector._parameter_constraints,
+        **TrainingMixin._parameter_constraints,
+        "warm_start": ["boolean"],
+    }
+
+    def _fit(self, X):
+        # Taken out, and put back at the end only: no net that was interrupted stays.
+        net = vars(self).pop("net_", None) if self.warm_start else None
+        self.net_ = self._trained(X, net)
+
+    def _score_samples(self, X):
+        return -self.net_.evaluate(self._rows(X))
+
+    def _validate(self, X, *, reset, **checks):
+        # Every numeric type as it is: a copy of the whole would not fit into memory
+        # where X is memory-mapped.
+        return validate_data(
+            self,
+            X,
+            reset=reset and not self._goes_on(),
+            dtype="numeric",
+            ensure_min_samples=2 if reset else 1,
+            **checks,
+        )
+
+    def _net_input(self, rows):
+        """Turn a block of rows into what the net takes, each row by itself."""
+        return rows
+
+    def _rows(self, X):
+        return Rows(X, self._net_input)
+
+    def _goes_on(self):
+        return self.warm_start and hasattr(self, "net_")
 
 
 @contextmanager
