@@ -67,6 +67,8 @@ class ChannelScaler:
 
     def __init__(self, series):
         values = _observed(series, series.values)
+        # A channel without any value stays as it is.
+        values = np.where(np.isnan(values).all(axis=0), 0, values)
         self.mean = np.nanmean(values, axis=0)
         spread = np.nanstd(values, axis=0)
         # Rounding alone makes the spread of a constant differ from zero.
