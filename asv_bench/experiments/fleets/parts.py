@@ -1,0 +1,80 @@
+"""The later steps of M2AD replaced, on the same forecasts."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.stats import norm
+
+from skad import M2AD
+from skad._calibration import CALIBRATIONS
+from skad._densities import DENSITIES
+from skad._system_model import Evidence, SystemModel, _cross_fitted
+
+_ALPHA = 0.001
+
+
+class Forecasts:
+    """What a detector learns of an entity until it judges the errors of forecasts.
+
+    Parameters
+    ----------
+    entity : Entity
+        The entity.
+
+    params : dict
+        The parameters of M2AD, with the default of alpha.
+    """
+
+    def __init__(self, entity, params):
+        self.params = {"covariates": entity.covariates, "random_state": 0, **params}
+        detector = M2AD(**self.params)
+        systems = detector._validate(entity.train, reset=True)
+        (self._system,) = systems.values()
+        self._train = entity.train
+        self._recipe = detector._recipe()
+        self._fitted = _cross_fitted(self._system, self._recipe)
+
+    def judged_by(self, **changes):
+        """Return the detector with other densities, combination or calibration."""
+        detector = M2AD(**self.params)
+        detector._validate(self._train, reset=True)
+        scalers, forecaster, errors = self._fitted
+        recipe = replace(self._recipe, **changes)
+        evidence = Evidence(errors, self._system.series.bounds, recipe)
+        detector._models = {None: SystemModel(scalers, forecaster, evidence)}
+        detector._model_of_others = None
+        detector.offset_ = np.log(_ALPHA)
+        return detector
+
+
+class Normal:
+    """One normal distribution for each sensor."""
+
+    def __init__(self, values, *, two_sided):
+        self.two_sided = two_sided
+        self.mean = values.mean(axis=0)
+        self.spread = np.maximum(values.std(axis=0), 0.01)
+
+    def log_pvalues(self, values):
+        """Return the log p-values of sensors."""
+        z = (values - self.mean) / self.spread
+        if not self.two_sided:
+            return norm.logsf(z)
+        return np.minimum(np.log(2) + norm.logsf(np.abs(z)), 0)
+
+
+class FourSigma:
+    """A threshold four standard deviations above the mean, as if for a p-value."""
+
+    def __init__(self, statistics, null_shape):
+        self.mean = statistics.mean()
+        self.spread = max(statistics.std(), 1e-12)
+
+    def log_pvalues(self, statistics):
+        """Return what is below the logarithm of alpha beyond four deviations."""
+        z = np.maximum((statistics - self.mean) / self.spread, 0)
+        return np.log(_ALPHA) * z / 4
+
+
+DENSITIES["normal"] = Normal
+CALIBRATIONS["four sigma"] = FourSigma
