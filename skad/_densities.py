@@ -1,0 +1,217 @@
+"""Distributions of the residuals of sensors, and p-values from them."""
+
+import numpy as np
+from scipy.special import expit, log_ndtr
+
+from skad._calibration import RanksWithTail
+from skad._kernels._mixture import fit_mixture
+
+# In standard deviations of a sensor: smaller residuals are not told apart.
+_FLOOR = 0.03
+# Added to residuals before the logarithm, in units of their median.
+_OFFSET = 0.1
+# The smallest spread of bent residuals, and of a component in units of that spread.
+_LEAST_SPREAD = 0.1
+_LEAST_COMPONENT = 0.05
+_MOST_COMPONENTS = 5
+# Bins that a mixture is fitted to: small ones in the tails.
+_N_BINS = 300
+_N_ITER = 300
+_TOL = 1e-6
+
+
+class MixtureDensity:
+    """A mixture of normal distributions for each sensor.
+
+    Residuals are bent first, so that a mixture of few components has their tail: the
+    logarithm of those that are positive, the inverse hyperbolic sine of others.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_sensors)
+        The residuals of the training rows in the order of time, NaN where there are
+        none.
+
+    two_sided : bool
+        Whether residuals have a sign, and both ends are abnormal.
+    """
+
+    def __init__(self, values, *, two_sided):
+        law = _TwoSidedMixture if two_sided else _OneSidedMixture
+        self._laws = _laws(values, law)
+
+    def log_pvalues(self, values):
+        """Return log p-values of residuals; NaN where there are none."""
+        return _log_pvalues(self._laws, values)
+
+
+class EmpiricalDensity:
+    """The ranks of residuals among those of their sensor.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_sensors)
+        The residuals of the training rows, NaN where there are none.
+
+    two_sided : bool
+        Whether residuals have a sign, and both ends are abnormal.
+    """
+
+    def __init__(self, values, *, two_sided):
+        law = _TwoSidedRanks if two_sided else _OneSidedRanks
+        self._laws = _laws(values, law)
+
+    def log_pvalues(self, values):
+        """Return log p-values of residuals; NaN where there are none."""
+        return _log_pvalues(self._laws, values)
+
+
+DENSITIES = {"gmm": MixtureDensity, "empirical": EmpiricalDensity}
+
+
+def _laws(values, law):
+    observed = [column[~np.isnan(column)] for column in values.T]
+    return [law(column) if len(column) else None for column in observed]
+
+
+def _log_pvalues(laws, values):
+    result = np.full(values.shape, np.nan)
+    for j, law in enumerate(laws):
+        if law is not None:
+            seen = ~np.isnan(values[:, j])
+            result[seen, j] = np.minimum(law(values[seen, j]), 0)
+    return result
+
+
+class _OneSidedRanks:
+    def __init__(self, values):
+        self._upper = RanksWithTail(values, _FLOOR)
+
+    def __call__(self, values):
+        return self._upper.log_pvalues(values)
+
+
+class _TwoSidedRanks:
+    def __init__(self, values):
+        self._upper = RanksWithTail(values, _FLOOR)
+        self._lower = RanksWithTail(-values, _FLOOR)
+
+    def __call__(self, values):
+        upper, lower = self._upper.log_pvalues(values), self._lower.log_pvalues(-values)
+        return np.log(2) + np.minimum(upper, lower)
+
+
+class _OneSidedMixture:
+    def __init__(self, values):
+        self._offset = max(_OFFSET * np.median(values), _FLOOR)
+        self._mixture = _Mixture(self._bent(values))
+
+    def _bent(self, values):
+        return np.log(np.maximum(values, 0) + self._offset)
+
+    def __call__(self, values):
+        return self._mixture.log_upper(self._bent(values))
+
+
+class _TwoSidedMixture:
+    def __init__(self, values):
+        low, self._center, high = np.quantile(values, [0.25, 0.5, 0.75])
+        self._scale = max(high - low, _FLOOR)
+        self._mixture = _Mixture(self._bent(values))
+
+    def _bent(self, values):
+        return np.arcsinh((values - self._center) / self._scale)
+
+    def __call__(self, values):
+        bent = self._bent(values)
+        upper, lower = self._mixture.log_upper(bent), self._mixture.log_lower(bent)
+        return np.log(2) + np.minimum(upper, lower)
+
+
+class _Mixture:
+    """Normal distributions, as many as the Bayesian information criterion wants."""
+
+    def __init__(self, values):
+        self._mean, self._spread = values.mean(), max(values.std(), _LEAST_SPREAD)
+        standard = (values - self._mean) / self._spread
+        self._mixture = best_mixture(_bins(np.sort(standard)), _n_independent(standard))
+
+    def log_upper(self, values):
+        """Return the logs of the probabilities of larger values."""
+        return self._log_tail(values, -1)
+
+    def log_lower(self, values):
+        """Return the logs of the probabilities of smaller values."""
+        return self._log_tail(values, 1)
+
+    def _log_tail(self, values, sign):
+        standard = (values - self._mean) / self._spread
+        result = np.full(values.shape, -np.inf)
+        for weight, mean, spread in self._mixture.T:
+            tail = log_ndtr(sign * (standard - mean) / spread)
+            np.logaddexp(result, np.log(weight) + tail, out=result)
+        return result
+
+
+def best_mixture(bins, n_values):
+    """Return the mixture with the lowest Bayesian information criterion.
+
+    Parameters
+    ----------
+    bins : tuple of three ndarrays of shape (n_bins,)
+        Means and variances of bins of standardised values, and their shares.
+
+    n_values : float
+        The number of independent values.
+
+    Returns
+    -------
+    mixture : ndarray of shape (3, n_components)
+        Weights, means and standard deviations.
+    """
+    best, lowest = None, np.inf
+    for n_components in range(1, min(_MOST_COMPONENTS, len(bins[0])) + 1):
+        mixture = _start(bins, n_components)
+        likelihood = fit_mixture(*bins, mixture, _LEAST_COMPONENT, _N_ITER, _TOL)
+        penalty = (3 * n_components - 1) * np.log(n_values)
+        criterion = penalty - 2 * n_values * likelihood
+        if criterion < lowest:
+            best, lowest = mixture, criterion
+    return best
+
+
+def _start(bins, n_components):
+    """Return a mixture of as many parts of the values, one after the other."""
+    means, variances, shares = bins
+    middles = np.cumsum(shares) - shares / 2
+    part = (middles * n_components).astype(int)
+    _, part = np.unique(part, return_inverse=True)
+    weights = np.bincount(part, shares)
+    centers = np.bincount(part, shares * means) / weights
+    squares = (means - centers[part]) ** 2 + variances
+    spreads = np.sqrt(np.bincount(part, shares * squares) / weights)
+    return np.stack([weights, centers, np.maximum(spreads, _LEAST_COMPONENT)])
+
+
+def _bins(values):
+    """Return means, variances and shares of bins of sorted values."""
+    n_values = len(values)
+    logits = np.linspace(-1, 1, _N_BINS + 1) * (np.log(n_values) + 1)
+    inner = np.rint(n_values * expit(logits)).astype(int)
+    edges = np.unique(np.r_[0, inner, n_values])
+    sizes = np.diff(edges)
+    means = np.add.reduceat(values, edges[:-1]) / sizes
+    squares = (values - np.repeat(means, sizes)) ** 2
+    return means, np.add.reduceat(squares, edges[:-1]) / sizes, sizes / n_values
+
+
+def _n_independent(values):
+    """Return how many independent values tell as much about a mean, at least 2.
+
+    Smoothed residuals depend on those before them, about as a Markov chain does.
+    """
+    steps = values - values.mean()
+    total = steps @ steps
+    correlation = steps[1:] @ steps[:-1] / total if total > 0 else 0.0
+    correlation = max(correlation, 0.0)
+    return max(len(values) * (1 - correlation) / (1 + correlation), 2.0)
