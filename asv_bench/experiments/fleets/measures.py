@@ -1,7 +1,5 @@
 """What is measured of scores and of flags."""
 
-import warnings
-
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 from scipy.special import comb
@@ -74,18 +72,18 @@ def chance_of_hit(n_sensors, n_guilty, n_named):
     return 1 - comb(innocent, n_named) / comb(n_sensors, n_named)
 
 
-def run_measures(labels, scores, flags):
-    """Return what is measured of a run that holds one event after normal rows."""
-    known = labels >= 0
-    is_event, scores, flags = labels[known] > 0, scores[known], flags[known]
-    with warnings.catch_warnings():
-        # Where all rows are of the event, only its alarms are measured.
-        warnings.simplefilter("ignore")
-        found = {
-            "AUC-ROC": roc_auc_score(is_event, scores),
-            "AUC-PR": average_precision_score(is_event, scores),
-            "events found": event_report(is_event, flags).recall,
-            "delay": event_report(is_event, flags).detection_delay,
-        }
-    alarms = flags[~is_event]
-    return {**found, "normal flagged": alarms.mean() if len(alarms) else np.nan}
+def system_measures(part, scores, flags):
+    """Return what is measured of the rows of a system, all of its runs together."""
+    known = part.labels >= 0
+    part, scores, flags = part.of(known), scores[known], flags[known]
+    is_event = part.labels > 0
+    report = event_report(is_event, flags, groups=part.runs)
+    return {
+        "AUC-ROC": roc_auc_score(is_event, scores),
+        "AUC-PR": average_precision_score(is_event, scores),
+        "events": report.n_events,
+        "found": report.n_found,
+        "alarms": report.n_alarms,
+        "delay": report.detection_delay,
+        "normal flagged": flags[~is_event].mean(),
+    }

@@ -6,7 +6,7 @@ them, and with one that never saw the systems it scores.
 
 import numpy as np
 from detectors import DETECTORS
-from measures import run_measures
+from measures import system_measures
 from runs import run_missing
 from sets import WELLS_WITH_NORMAL_FILES, oil_wells, water_circuit
 
@@ -20,7 +20,7 @@ def wells(folder, path, names, n_jobs):
         ({"set": set_, "detector": name, "models": models}, _measured, (*call, name))
         for set_, (train, test) in fleets.items()
         for models, call in _comparisons(set_, train, test).items()
-        for name in (*names, "mean square")
+        for name in (*names, *_WITHOUT_MODEL)
     ]
     show(run_missing(path, runs, n_jobs))
 
@@ -45,16 +45,16 @@ def _learned(name):
 def _measured(train, test, share, name):
     scores, flags = _scored(train, test, share, name)
     lines = []
-    for run in dict.fromkeys(test.runs.tolist()):
-        rows = test.runs == run
-        found = run_measures(test.labels[rows], scores[rows], flags[rows])
-        lines.append({"system": int(test.X[rows][0, 0]), "run": run, **found})
+    for system in np.unique(test.X[:, 0]):
+        rows = test.X[:, 0] == system
+        found = system_measures(test.of(rows), scores[rows], flags[rows])
+        lines.append({"system": int(system), **found})
     return lines
 
 
 def _scored(train, test, share, name):
-    if name == "mean square":
-        return _mean_square(train, test, share)
+    if name in _WITHOUT_MODEL:
+        return _WITHOUT_MODEL[name](train, test, share)
     params = {"system": 0, "missing": "mask", "share": share, "random_state": 0}
     detector = M2AD(**params, **DETECTORS[name]).fit(train.X, groups=train.runs)
     scores = detector.score_samples(test.X, groups=test.runs)
@@ -77,11 +77,27 @@ def _mean_square(train, test, share):
     return scores, flags
 
 
+def _row_number(train, test, share):
+    """Score by how late in its run a row is: in wells, events come last."""
+    scores = np.empty(len(test.X))
+    for run in np.unique(test.runs):
+        rows = test.runs == run
+        scores[rows] = -np.arange(np.count_nonzero(rows))
+    return scores, np.zeros(len(scores), dtype=bool)
+
+
+_WITHOUT_MODEL = {"mean square": _mean_square, "row number": _row_number}
+
+
 def show(lines):
-    """Print means over the runs of a system, and then over the systems."""
-    by = ["set", "models", "detector", "system"]
-    per_system = lines.drop(columns="run").groupby(by, sort=False).mean()
-    print(per_system.groupby(by[:-1], sort=False).mean().round(3).to_string())
-    for name in per_system.index.unique("set"):
+    """Print means over the systems, and numbers of events and alarms."""
+    by = ["set", "models", "detector"]
+    groups = lines.groupby(by, sort=False)
+    sums = groups[["events", "found", "alarms"]].sum()
+    means = groups[["AUC-ROC", "AUC-PR", "delay", "normal flagged"]].mean()
+    print(means.round(3).join(sums).to_string())
+    for name, own in lines.groupby("set", sort=False):
         print(f"\nAUC-ROC of each system of {name}")
-        print(per_system.loc[name, "AUC-ROC"].unstack("system").round(3).to_string())
+        index = ["models", "detector"]
+        table = own.pivot(index=index, columns="system", values="AUC-ROC")
+        print(table.round(3).to_string())
