@@ -12,12 +12,14 @@ _ESTIMATORS = {
     "BayesianVAE": "skad._bayesian_vae",
     "DConAD": "skad._dconad",
     "GANVAE": "skad._ganvae",
+    "M2AD": "skad._m2ad",
     "TransDe": "skad._transde",
     "UnsupervisedRandomForest": "skad._unsupervised_random_forest",
 }
 _SUBMODULES = (
     "benchmark",
     "datasets",
+    "forecasting",
     "inspection",
     "interop",
     "metrics",

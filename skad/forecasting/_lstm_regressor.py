@@ -1,0 +1,336 @@
+"""LSTMRegressor: a stack of LSTM layers that remembers the rows before."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skad._deep import TrainingMixin
+from skad._kernels._lstm import lstm_layer, project
+from skad._nets._lstm import StretchLoss, StretchNet
+from skad._nets._windows import LastWindows, Windows
+from skad._series import side_by_side
+from skad._series_scores import ChannelScaler
+
+# Rows that are computed at once: what is between the layers need not be kept for more.
+_BLOCK = 4096
+
+
+class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
+    """Predict what belongs to a row from that row and all rows before it.
+
+    Rows are time steps of one or more series. Layers of long short-term memory carry
+    a state from row to row, so that a row's prediction may depend on any row before
+    it, and on none after it. It is the forecaster of a series if the targets of a row
+    are what comes next. Columns need not be scaled.
+
+    Parameters
+    ----------
+    hidden_size : int, default=80
+        Width of the layers.
+
+    n_layers : int, default=3
+        Number of layers.
+
+    dropout : float, default=0.2
+        Probability of dropout between the layers in training.
+
+    window_size : int, default=100
+        Number of rows of the stretches that series are cut into for training; what was
+        before a stretch is then not known. Predictions know all rows before.
+
+    max_epochs : int, default=30
+        Number of passes over the training data.
+
+    batch_size : int, default=16
+        Most stretches in a batch.
+
+    lr : float, default=0.003
+        Learning rate.
+
+    n_iter_no_change : int, default=None
+        Epochs without improvement on the held-out ends of series after which training
+        stops, and the best weights are taken. If None, nothing is held out.
+
+    validation_fraction : float, default=0.1
+        Share of each series that is held out if `n_iter_no_change` is set.
+
+    device : str or torch.device, default="auto"
+        Where the net is trained; "auto" is a GPU if there is one.
+
+    random_state : int, RandomState instance or None, default=None
+        Controls the net and its training; pass an int for reproducible results.
+
+    verbose : int, default=0
+        1 shows a progress bar, 2 the losses of every epoch.
+
+    net_params : dict, default=None
+        More parameters of the skorch net, such as `callbacks`.
+
+    Attributes
+    ----------
+    window_size_ : int
+        Number of rows of the stretches, no more than the longest series has.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    history_ : list of dict
+        Losses and seconds of each epoch.
+
+    n_features_in_ : int
+        Number of columns seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of columns seen during `fit`, if `X` has string names.
+
+    Notes
+    -----
+    The loss is taken at every row of a stretch, at a hundredth of the cost of a window
+    for every row. Columns and targets are standardised, and those further than ten
+    standard deviations away are moved there.
+
+    Predictions are computed row by row, on the processor whatever the device, and are
+    to the last bit the same in whatever pieces rows arrive. The fitted regressor holds
+    the weights, and neither a net nor the state of its training.
+
+    References
+    ----------
+    .. [1] Hochreiter, S. and Schmidhuber, J. (1997). "Long Short-Term Memory". Neural
+       Computation 9, 1735-1780. :doi:`10.1162/neco.1997.9.8.1735`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skad.forecasting import LSTMRegressor
+    >>> waves = np.sin(np.arange(1001) / np.array([[5], [9]])).T
+    >>> X, y = waves[:-1], waves[1:]
+    >>> regressor = LSTMRegressor(hidden_size=16, n_layers=1, lr=0.01, random_state=0)
+    >>> regressor.fit(X[:800], y[:800]).score(X[800:], y[800:]) > 0.9
+    True
+    >>> predictions, state = regressor.predict_next(X[800:900])
+    >>> predictions, state = regressor.predict_next(X[900:], state)
+    >>> bool(np.all(predictions == regressor.predict(X[800:])[100:]))
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **TrainingMixin._parameter_constraints,
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "window_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    _criterion = StretchLoss
+
+    def __init__(
+        self,
+        *,
+        hidden_size=80,
+        n_layers=3,
+        dropout=0.2,
+        window_size=100,
+        max_epochs=30,
+        batch_size=16,
+        lr=0.003,
+        n_iter_no_change=None,
+        validation_fraction=0.1,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        net_params=None,
+    ):
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.dropout = dropout
+        self.window_size = window_size
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.net_params = net_params
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, groups=None):
+        """Fit the regressor.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timesteps, n_features)
+            The inputs; the rows of each series in the order of time.
+
+        y : array-like of shape (n_timesteps,) or (n_timesteps, n_outputs)
+            The targets of each row.
+
+        groups : array-like of shape (n_timesteps,), default=None
+            The series that each row is of. If None, all rows are of one.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+        """
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        # The last attributes to come back: an interrupted fit leaves nothing that
+        # looks fitted.
+        vars(self).pop("_memory", None)
+        series, _ = side_by_side(np.column_stack([X, y]), groups)
+        self.window_size_ = min(self.window_size, int(series.lengths.max()))
+        self._target_shape = y.shape[1:]
+        net = self._trained(series)
+        self._memory = _Memory(*net.module_.weights())
+        return self
+
+    def predict(self, X, *, groups=None):
+        """Predict the targets of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timesteps, n_features)
+            The inputs; the rows of each series in the order of time.
+
+        groups : array-like of shape (n_timesteps,), default=None
+            The series that each row is of. If None, all rows are of one.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_timesteps,) or (n_timesteps, n_outputs)
+            The predictions.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        series, _ = side_by_side(X, groups)
+        parts = [self._continued(series.values[rows])[0] for rows in series.slices()]
+        return series.restored(np.concatenate(parts))
+
+    def predict_next(self, X, state=None):
+        """Predict the targets of the next rows of a series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timesteps, n_features)
+            The inputs of the next rows, one or more.
+
+        state : ndarray of shape (n_layers, 2, hidden_size), default=None
+            What the call for the rows before them returned. If None, they are the
+            first ones of their series.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_timesteps,) or (n_timesteps, n_outputs)
+            The predictions, those that `predict` makes for the series as a whole.
+
+        state : ndarray of shape (n_layers, 2, hidden_size)
+            What the call for the rows after them is to be given.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self._continued(X, self._checked(state))
+
+    def _checked(self, state):
+        shape = self._memory.state_shape
+        if state is not None and np.shape(state) != shape:
+            raise ValueError(
+                f"state has shape {np.shape(state)}; expected {shape}, what "
+                "predict_next returned for the rows before, or None."
+            )
+        return state
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_memory")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _prepare(self, series):
+        self._scalers = [
+            ChannelScaler(series.with_values(values))
+            for values in self._split(series.values)
+        ]
+
+    def _split(self, rows):
+        """Return the inputs and the targets of rows."""
+        return np.split(rows, [self.n_features_in_], axis=1)
+
+    def _net_input(self, rows):
+        pairs = zip(self._scalers, self._split(rows), strict=True)
+        return np.hstack([scaler(values) for scaler, values in pairs])
+
+    def _make_module(self, series):
+        n_outputs = series.values.shape[1] - self.n_features_in_
+        return StretchNet(
+            self.n_features_in_,
+            n_outputs,
+            self.hidden_size,
+            self.n_layers,
+            self.dropout,
+        )
+
+    def _rows(self, series):
+        """Return stretches, which overlap by half."""
+        size = self.window_size_
+        series = series.preceded(np.maximum(size - series.lengths, 0))
+        return Windows(series, size, self._net_input, stride=max(size // 2, 1))
+
+    def _valid_split(self, seed):
+        return LastWindows(self.validation_fraction)
+
+    def _continued(self, X, state=None):
+        """Return the predictions for the rows after a state, and the new state."""
+        of_inputs, of_targets = self._scalers
+        if state is None:
+            first = np.repeat(of_inputs(X[:1]), self.window_size_, axis=0)
+            _, state = self._memory(first, self._memory.nothing())
+        found = []
+        for start in range(0, len(X), _BLOCK):
+            rows = of_inputs(X[start : start + _BLOCK])
+            outputs, state = self._memory(rows, state)
+            found.append(outputs * of_targets.scale + of_targets.mean)
+        return np.concatenate(found).reshape(len(X), *self._target_shape), state
+
+
+class _Memory:
+    """The layers of a trained net, without what trains it.
+
+    Parameters
+    ----------
+    layers, output
+        As `StretchNet.weights` returns them.
+    """
+
+    def __init__(self, layers, output):
+        self.layers = layers
+        self.output = output
+
+    @property
+    def state_shape(self):
+        """The number of layers, two for what they hold, and their width."""
+        return len(self.layers), 2, len(self.output[0])
+
+    def nothing(self):
+        """Return the state that a stretch for training begins in."""
+        return np.zeros(self.state_shape, dtype=np.float32)
+
+    def __call__(self, rows, state):
+        """Return outputs for the rows after a state, and the state after them."""
+        rows, state = rows.astype(np.float32), state.copy()
+        for layer, (hidden, cell) in zip(self.layers, state, strict=True):
+            rows = lstm_layer(rows, *layer, hidden, cell)
+        return project(rows, *self.output), state
