@@ -6,6 +6,8 @@ from scipy.special import gammainc, gammaincc, gammaln
 # Share of the values that the tail is learnt from, and the fewest of them.
 _TAIL = 0.1
 _FEWEST = 10
+# As many independent rows say as much about the shape of the tail as not knowing it.
+_N_PRIOR = 10
 # Values between which the body is interpolated.
 _N_KNOTS = 500
 # Below this share of what it would be if sensors were independent, a variance is
@@ -115,26 +117,28 @@ class RanksWithTail:
     If the tail is exponential and its rows are independent, the distances of ``k``
     rows from where it begins, with mean ``m``, say of another one exactly that it is
     beyond ``t`` with probability ``(1 + t / (k m)) ** -k``: a Pareto tail of shape
-    ``1 / k``. What else the distances say about the shape is added.
+    ``1 / k``. Rows that depend on those before them count as fewer. What the
+    distances say about the shape is added, as far as they are many enough to say it.
 
     Parameters
     ----------
     values : ndarray of shape (n_values,)
-        Values, at least one, none of them NaN.
+        Values in the order of time, at least one, none of them NaN.
 
     least : float
         The smallest scale of the tail.
     """
 
     def __init__(self, values, least):
+        independent_share = _independent_share(values)
         values = np.sort(values)
         n_tail = min(max(int(_TAIL * len(values)), _FEWEST), len(values) - 1)
         self._start = values[-1 - n_tail]
         excess = values[values > self._start] - self._start
         self._tail_share = (len(excess) + 1) / (len(values) + 1)
-        self._scale, self._shape = _pareto_tail(excess, least)
-        self._knots, self._log_shares = _body(values)
-        self._least = least
+        n_independent = max(independent_share * len(excess), 1.0)
+        self._scale, self._shape = _pareto_tail(excess, n_independent, least)
+        self._knots, self._log_shares = _body(values, len(values) - n_tail)
 
     def log_pvalues(self, values):
         """Return the log of the share of values at least as large, falling strictly."""
@@ -145,21 +149,38 @@ class RanksWithTail:
         return np.where(excess > 0, np.log(self._tail_share) + tail, body)
 
 
-def _pareto_tail(excess, least):
-    """Return scale and shape of the tail that the distances from its start have."""
+def _pareto_tail(excess, n_independent, least):
+    """Return scale and shape of the tail that sorted distances from its start have."""
     if not len(excess):
         return least, 1.0
-    scale, shape = max(excess.mean(), least), 1 / len(excess)
-    return scale, shape
+    mean, shape = excess.mean(), 0.0
+    if len(excess) > 1:
+        # Half the mean difference of two of them; half the mean if exponential.
+        ranks = np.arange(len(excess))
+        half_difference = np.mean(excess * (2 * ranks / (len(excess) - 1) - 1))
+        if 2 * half_difference > mean:
+            shape = 2 - mean / half_difference
+    shape *= n_independent / (n_independent + _N_PRIOR)
+    return max(mean * (1 - shape), least), shape + 1 / n_independent
 
 
-def _body(values):
+def _independent_share(values):
+    """Return how many independent values tell as much about a mean, per value.
+
+    It is that of a Markov chain with the same correlation of neighbours.
+    """
+    steps = values - values.mean()
+    squares = steps @ steps
+    correlation = steps[1:] @ steps[:-1] / squares if squares > 0 else 0.0
+    return (1 - max(correlation, 0.0)) / (1 + max(correlation, 0.0))
+
+
+def _body(values, stop):
     """Return some of the sorted values, and the logs of the shares at or above them."""
-    n_values = len(values)
-    index = np.unique(np.linspace(0, n_values - 1, _N_KNOTS).astype(int))
+    index = np.linspace(0, stop - 1, min(stop, _N_KNOTS)).astype(int)
     knots = np.unique(values[index])
-    n_above = n_values - np.searchsorted(values, knots)
-    return knots, np.log(n_above / (n_values + 1))
+    n_above = len(values) - np.searchsorted(values, knots)
+    return knots, np.log(n_above / (len(values) + 1))
 
 
 def log_gamma_tail(shape, x):

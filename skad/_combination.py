@@ -11,8 +11,9 @@ from scipy.special import log_ndtr, ndtri_exp
 # exactly would outweigh all others.
 _LEAST_Z = -3.0
 _LOG_MOST_USUAL = np.log(0.99)
-# Where cot(x) is 1 / x, and arctan(1 / x) is x, to the last digit.
+# Where cot(x) is 1 / x, and arctan(x) is x, to the last digit.
 _SMALL = 1e-9
+_UNDERFLOW = 1e-290
 
 
 class Combination:
@@ -34,6 +35,8 @@ class Combination:
 
     def __call__(self, log_pvalues, weights):
         """Return the statistic of each row, 0 or more, high where it is abnormal."""
+        has_say = weights > 0
+        log_pvalues, weights = log_pvalues[:, has_say], weights[has_say]
         filled = np.where(np.isnan(log_pvalues), self._log_usual, log_pvalues)
         log_combined = self._log_combined(filled, weights / weights.sum())
         return -2 * np.minimum(log_combined, 0)
@@ -71,24 +74,22 @@ def _simes(log_pvalues, weights):
     order = np.argsort(log_pvalues, axis=1)
     shares = np.cumsum(weights[order], axis=1)
     in_order = np.take_along_axis(log_pvalues, order, axis=1)
-    with np.errstate(divide="ignore"):
-        return np.min(in_order - np.log(shares), axis=1)
+    return np.min(in_order - np.log(shares), axis=1)
 
 
 def _cauchy(log_pvalues, weights):
-    """Add cotangents in units of the largest of them, which may be too large."""
+    # In units of the largest cotangent, which may be too large for a number.
     log_pvalues = np.minimum(log_pvalues, _LOG_MOST_USUAL)
-    log_least = log_pvalues.min(axis=1, keepdims=True)
-    angles = np.pi * np.exp(log_pvalues)
-    scaled = np.exp(log_least - log_pvalues) / np.pi
-    near = angles > _SMALL
-    scaled[near] = (np.exp(log_least) / np.tan(np.where(near, angles, 1)))[near]
-    total = scaled @ weights
-    log_least = log_least[:, 0]
+    log_least = log_pvalues.min(axis=1)
     least = np.exp(log_least)
-    log_far = log_least - np.log(np.pi * np.where(total > 0, total, 1))
-    log_near = np.log(np.arctan2(np.maximum(least, _SMALL), total) / np.pi)
-    return np.where(least < _SMALL, log_far, log_near)
+    angles = np.pi * np.exp(log_pvalues)
+    small = np.exp(log_least[:, np.newaxis] - log_pvalues) / np.pi
+    large = least[:, np.newaxis] / np.tan(np.maximum(angles, _SMALL))
+    total = np.where(angles < _SMALL, small, large) @ weights
+    is_number = least > _UNDERFLOW
+    far = log_least - np.log(np.pi * np.where(is_number, 1, total))
+    near = np.arctan2(np.where(is_number, least, 1), total) / np.pi
+    return np.where(is_number, np.log(near), far)
 
 
 COMBINATIONS = {

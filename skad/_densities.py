@@ -10,6 +10,8 @@ from skad._kernels._mixture import fit_mixture
 _FLOOR = 0.03
 # Added to residuals before the logarithm, in units of their median.
 _OFFSET = 0.1
+# Where signed residuals begin to be bent, in units of their interquartile range.
+_STRAIGHT = 2.0
 # The smallest spread of bent residuals, and of a component in units of that spread.
 _LEAST_SPREAD = 0.1
 _LEAST_COMPONENT = 0.05
@@ -116,7 +118,7 @@ class _OneSidedMixture:
 class _TwoSidedMixture:
     def __init__(self, values):
         low, self._center, high = np.quantile(values, [0.25, 0.5, 0.75])
-        self._scale = max(high - low, _FLOOR)
+        self._scale = max(_STRAIGHT * (high - low), _FLOOR)
         self._mixture = _Mixture(self._bent(values))
 
     def _bent(self, values):
@@ -134,7 +136,7 @@ class _Mixture:
     def __init__(self, values):
         self._mean, self._spread = values.mean(), max(values.std(), _LEAST_SPREAD)
         standard = (values - self._mean) / self._spread
-        self._mixture = best_mixture(_bins(np.sort(standard)), _n_independent(standard))
+        self._mixture = _best_mixture(np.sort(standard))
 
     def log_upper(self, values):
         """Return the logs of the probabilities of larger values."""
@@ -153,28 +155,20 @@ class _Mixture:
         return result
 
 
-def best_mixture(bins, n_values):
-    """Return the mixture with the lowest Bayesian information criterion.
+def _best_mixture(values):
+    """Return the mixture of sorted values with the lowest criterion.
 
-    Parameters
-    ----------
-    bins : tuple of three ndarrays of shape (n_bins,)
-        Means and variances of bins of standardised values, and their shares.
-
-    n_values : float
-        The number of independent values.
-
-    Returns
-    -------
-    mixture : ndarray of shape (3, n_components)
-        Weights, means and standard deviations.
+    Residuals depend on those before them, so that there are fewer than they seem. The
+    criterion counts them all the same: a component too many costs less accuracy than
+    one that is missing.
     """
+    bins = _bins(values)
     best, lowest = None, np.inf
     for n_components in range(1, min(_MOST_COMPONENTS, len(bins[0])) + 1):
         mixture = _start(bins, n_components)
         likelihood = fit_mixture(*bins, mixture, _LEAST_COMPONENT, _N_ITER, _TOL)
-        penalty = (3 * n_components - 1) * np.log(n_values)
-        criterion = penalty - 2 * n_values * likelihood
+        penalty = (3 * n_components - 1) * np.log(len(values))
+        criterion = penalty - 2 * len(values) * likelihood
         if criterion < lowest:
             best, lowest = mixture, criterion
     return best
@@ -203,15 +197,3 @@ def _bins(values):
     means = np.add.reduceat(values, edges[:-1]) / sizes
     squares = (values - np.repeat(means, sizes)) ** 2
     return means, np.add.reduceat(squares, edges[:-1]) / sizes, sizes / n_values
-
-
-def _n_independent(values):
-    """Return how many independent values tell as much about a mean, at least 2.
-
-    Smoothed residuals depend on those before them, about as a Markov chain does.
-    """
-    steps = values - values.mean()
-    total = steps @ steps
-    correlation = steps[1:] @ steps[:-1] / total if total > 0 else 0.0
-    correlation = max(correlation, 0.0)
-    return max(len(values) * (1 - correlation) / (1 + correlation), 2.0)
