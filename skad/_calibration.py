@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import gammainc, gammaincc, gammaln
 
-# Share of the values that the tail is learnt from, and the fewest of them.
+# Share of the statistics that the tail is learnt from, and the fewest values.
 _TAIL = 0.1
 _FEWEST = 10
 # As many independent rows say as much about the shape of the tail as not knowing it.
@@ -96,7 +96,7 @@ class ParetoCalibration:
 
     def __init__(self, statistics, null_shape):
         least = np.sqrt(_LEAST_VARIANCE * null_shape[0]) * null_shape[1]
-        self._law = RanksWithTail(statistics, least)
+        self._law = RanksWithTail(statistics, least, _TAIL)
 
     def log_pvalues(self, statistics):
         """Return the log p-values of statistics."""
@@ -126,13 +126,18 @@ class RanksWithTail:
         Values in the order of time, at least one, none of them NaN.
 
     least : float
-        The smallest scale of the tail.
+        The smallest scale of the tail. Where many values are equal, the share of those
+        above falls within this distance from them, not at once: rounding is no news.
+
+    tail : float
+        Share of the values that the tail is learnt from, if that is not too few.
     """
 
-    def __init__(self, values, least):
+    def __init__(self, values, least, tail):
+        self._least = least
         independent_share = _independent_share(values)
         values = np.sort(values)
-        n_tail = min(max(int(_TAIL * len(values)), _FEWEST), len(values) - 1)
+        n_tail = min(max(int(tail * len(values)), _FEWEST), len(values) - 1)
         self._start = values[-1 - n_tail]
         excess = values[values > self._start] - self._start
         self._tail_share = (len(excess) + 1) / (len(values) + 1)
@@ -144,6 +149,8 @@ class RanksWithTail:
         """Return the log of the share of values at least as large, falling strictly."""
         excess = np.maximum(values - self._start, 0)
         tail = -np.log1p(self._shape * excess / self._scale) / self._shape
+        equal = self._log_shares[-1] - np.log(self._tail_share)
+        tail += equal * np.maximum(1 - excess / self._least, 0)
         below = np.minimum(values - self._knots[0], 0) / self._scale
         body = np.interp(values, self._knots, self._log_shares) * np.exp(below)
         return np.where(excess > 0, np.log(self._tail_share) + tail, body)

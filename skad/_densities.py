@@ -8,16 +8,21 @@ from skad._kernels._mixture import fit_mixture
 
 # In standard deviations of a sensor: smaller residuals are not told apart.
 _FLOOR = 0.03
+# Share of the residuals that the tail of ranks is learnt from: it need not be
+# exponential, and ranks do without it as long as they can.
+_TAIL = 0.02
 # Added to residuals before the logarithm, in units of their median.
 _OFFSET = 0.1
 # Where signed residuals begin to be bent, in units of their interquartile range.
 _STRAIGHT = 2.0
-# The smallest spread of bent residuals, and of a component in units of that spread.
-_LEAST_SPREAD = 0.1
+# The smallest spread of a component, and that in units of the spread of all.
+_LEAST_SPREAD = 0.05
 _LEAST_COMPONENT = 0.05
 _MOST_COMPONENTS = 5
-# Bins that a mixture is fitted to: small ones in the tails.
-_N_BINS = 300
+# Bins that a mixture is fitted to, twice as many: some have few values, and others are
+# narrow, up to so many standard deviations from the mean.
+_N_BINS = 150
+_MIDDLE = 3.0
 _N_ITER = 300
 _TOL = 1e-6
 
@@ -87,7 +92,7 @@ def _log_pvalues(laws, values):
 
 class _OneSidedRanks:
     def __init__(self, values):
-        self._upper = RanksWithTail(values, _FLOOR)
+        self._upper = RanksWithTail(values, _FLOOR, _TAIL)
 
     def __call__(self, values):
         return self._upper.log_pvalues(values)
@@ -95,8 +100,8 @@ class _OneSidedRanks:
 
 class _TwoSidedRanks:
     def __init__(self, values):
-        self._upper = RanksWithTail(values, _FLOOR)
-        self._lower = RanksWithTail(-values, _FLOOR)
+        self._upper = RanksWithTail(values, _FLOOR, _TAIL)
+        self._lower = RanksWithTail(-values, _FLOOR, _TAIL)
 
     def __call__(self, values):
         upper, lower = self._upper.log_pvalues(values), self._lower.log_pvalues(-values)
@@ -135,8 +140,9 @@ class _Mixture:
 
     def __init__(self, values):
         self._mean, self._spread = values.mean(), max(values.std(), _LEAST_SPREAD)
-        standard = (values - self._mean) / self._spread
-        self._mixture = _best_mixture(np.sort(standard))
+        standard = np.sort(values - self._mean) / self._spread
+        least = max(_LEAST_SPREAD / self._spread, _LEAST_COMPONENT)
+        self._mixture = _best_mixture(standard, least)
 
     def log_upper(self, values):
         """Return the logs of the probabilities of larger values."""
@@ -155,7 +161,7 @@ class _Mixture:
         return result
 
 
-def _best_mixture(values):
+def _best_mixture(values, least):
     """Return the mixture of sorted values with the lowest criterion.
 
     Residuals depend on those before them, so that there are fewer than they seem. The
@@ -165,8 +171,8 @@ def _best_mixture(values):
     bins = _bins(values)
     best, lowest = None, np.inf
     for n_components in range(1, min(_MOST_COMPONENTS, len(bins[0])) + 1):
-        mixture = _start(bins, n_components)
-        likelihood = fit_mixture(*bins, mixture, _LEAST_COMPONENT, _N_ITER, _TOL)
+        mixture = _start(bins, n_components, least)
+        likelihood = fit_mixture(*bins, mixture, least, _N_ITER, _TOL)
         penalty = (3 * n_components - 1) * np.log(len(values))
         criterion = penalty - 2 * len(values) * likelihood
         if criterion < lowest:
@@ -174,7 +180,7 @@ def _best_mixture(values):
     return best
 
 
-def _start(bins, n_components):
+def _start(bins, n_components, least):
     """Return a mixture of as many parts of the values, one after the other."""
     means, variances, shares = bins
     middles = np.cumsum(shares) - shares / 2
@@ -184,15 +190,19 @@ def _start(bins, n_components):
     centers = np.bincount(part, shares * means) / weights
     squares = (means - centers[part]) ** 2 + variances
     spreads = np.sqrt(np.bincount(part, shares * squares) / weights)
-    return np.stack([weights, centers, np.maximum(spreads, _LEAST_COMPONENT)])
+    return np.stack([weights, centers, np.maximum(spreads, least)])
 
 
 def _bins(values):
-    """Return means, variances and shares of bins of sorted values."""
+    """Return means, variances and shares of bins of sorted, standardised values.
+
+    Bins have few values in the tails, and are narrow in the middle.
+    """
     n_values = len(values)
     logits = np.linspace(-1, 1, _N_BINS + 1) * (np.log(n_values) + 1)
-    inner = np.rint(n_values * expit(logits)).astype(int)
-    edges = np.unique(np.r_[0, inner, n_values])
+    few = np.rint(n_values * expit(logits)).astype(int)
+    narrow = np.searchsorted(values, np.linspace(-_MIDDLE, _MIDDLE, _N_BINS + 1))
+    edges = np.unique(np.r_[0, few, narrow, n_values])
     sizes = np.diff(edges)
     means = np.add.reduceat(values, edges[:-1]) / sizes
     squares = (values - np.repeat(means, sizes)) ** 2

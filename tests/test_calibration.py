@@ -74,7 +74,7 @@ def test_an_exponential_tail_without_shape_is_exactly_predicted():
     rng = np.random.default_rng(0)
     shares = (np.arange(2000) + 0.5) / 2000
     train = rng.permutation(-np.log(shares))
-    tail = RanksWithTail(train, 1e-9)
+    tail = RanksWithTail(train, 1e-9, 0.1)
     far = np.array([5.0, 8.0, 12.0])
     assert_allclose(tail.log_pvalues(far), -far, atol=0.35)
 
