@@ -32,6 +32,14 @@ class State(NamedTuple):
     lags: np.ndarray
     memory: object
 
+    def completed(self, row):
+        """Return the state with gaps in the last row filled from another one."""
+        missing = np.isnan(self.lags[-1:])
+        if not missing.any():
+            return self
+        last = np.where(missing, row, self.lags[-1:])
+        return State(np.concatenate([self.lags[:-1], last]), self.memory)
+
 
 class Forecaster:
     """Forecast rows of series from the rows before them, by any regressor.
@@ -90,14 +98,15 @@ class Forecaster:
         Parameters
         ----------
         row : ndarray of shape (n_sensors,)
-            The first row of a series.
+            The first row of a series; 0, the mean, counts for what it misses.
 
         Returns
         -------
         state : State
             The state.
         """
-        return State(np.repeat(row[np.newaxis], self.n_lags, axis=0), None)
+        row = np.nan_to_num(row)[np.newaxis]
+        return State(np.repeat(row, self.n_lags, axis=0), None)
 
     def forecast(self, values, covariates, state):
         """Forecast the next rows of a series, each from those before it.
@@ -105,7 +114,7 @@ class Forecaster:
         Parameters
         ----------
         values : ndarray of shape (n_rows, n_sensors)
-            The rows themselves.
+            The rows themselves. What is NaN has been as it was forecast.
 
         covariates : ndarray of shape (n_rows, n_covariates)
             What is known of them.
@@ -121,6 +130,17 @@ class Forecaster:
         state : State
             The state after these rows.
         """
+        forecasts, first = np.empty(values.shape), 0
+        gaps = np.flatnonzero(np.isnan(values).any(axis=1))
+        for last in np.unique([*gaps, len(values) - 1]):
+            rows = slice(first, last + 1)
+            found, state = self._forecast(values[rows], covariates[rows], state)
+            forecasts[rows], first = found, last + 1
+            state = state.completed(found[-1:])
+        return forecasts, state
+
+    def _forecast(self, values, covariates, state):
+        """Forecast rows of which only the last may have gaps; these it leaves."""
         known = np.concatenate([state.lags, values])
         forecasts, memory = np.empty(values.shape), state.memory
         size = max(1, _BLOCK_VALUES // max(1, self.n_lags * values.shape[1]))
