@@ -1,6 +1,7 @@
 """LSTMRegressor: a stack of LSTM layers that remembers the rows before."""
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
@@ -8,23 +9,28 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skad._deep import TrainingMixin
+from skad._forecasts import number_of_lags
 from skad._kernels._lstm import lstm_layer, project
 from skad._nets._lstm import StretchLoss, StretchNet
 from skad._nets._windows import LastWindows, Windows
 from skad._series import side_by_side
-from skad._series_scores import ChannelScaler
+from skad._series_scores import ChannelScaler, ErrorScale
+from skad.forecasting._linear import LinearPart
 
 # Rows that are computed at once: what is between the layers need not be kept for more.
 _BLOCK = 4096
+# Of what the linear part leaves, in usual errors: as for channels.
+_FARTHEST = 10.0
 
 
 class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
     """Predict what belongs to a row from that row and all rows before it.
 
-    Rows are time steps of one or more series. Layers of long short-term memory carry
-    a state from row to row, so that a row's prediction may depend on any row before
-    it, and on none after it. It is the forecaster of a series if the targets of a row
-    are what comes next. Columns need not be scaled.
+    Rows are time steps of one or more series. The prediction is linear in the last
+    rows, by least squares, and layers of long short-term memory add to it what they
+    find: they carry a state from row to row, so that it may depend on any row before,
+    and on none after. It is the forecaster of a series if the targets of a row are what
+    comes next. Columns need not be scaled.
 
     Parameters
     ----------
@@ -41,7 +47,15 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         Number of rows of the stretches that series are cut into for training; what was
         before a stretch is then not known. Predictions know all rows before.
 
-    max_epochs : int, default=30
+    n_lags : int, default=None
+        Number of rows, the row itself among them, that the linear part is made from. If
+        None, so many that they have 400 values, or a quarter of the number of training
+        rows if that is less, but 3 to 100. If 0, the linear part is the mean.
+
+    alpha : float, default=100.0
+        Penalty on the squared coefficients of the linear part.
+
+    max_epochs : int, default=10
         Number of passes over the training data.
 
     batch_size : int, default=16
@@ -74,6 +88,9 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
     window_size_ : int
         Number of rows of the stretches, no more than the longest series has.
 
+    n_lags_ : int
+        Number of rows that the linear part is made from.
+
     n_iter_ : int
         Number of epochs trained.
 
@@ -88,9 +105,10 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    The loss is taken at every row of a stretch, at a hundredth of the cost of a window
-    for every row. Columns and targets are standardised, and those further than ten
-    standard deviations away are moved there.
+    The layers are trained on what the linear part leaves, which keeps them from losing
+    their way where levels drift. The loss is taken at every row of a stretch, at a
+    hundredth of the cost of a window for every row. Inputs further than ten standard
+    deviations away are moved there.
 
     Predictions are computed row by row, on the processor whatever the device, and are
     to the last bit the same in whatever pieces rows arrive. The fitted regressor holds
@@ -122,6 +140,8 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "window_size": [Interval(Integral, 1, None, closed="left")],
+        "n_lags": [Interval(Integral, 0, None, closed="left"), None],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
     }
 
     _criterion = StretchLoss
@@ -133,7 +153,9 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         n_layers=3,
         dropout=0.2,
         window_size=100,
-        max_epochs=30,
+        n_lags=None,
+        alpha=100.0,
+        max_epochs=10,
         batch_size=16,
         lr=0.003,
         n_iter_no_change=None,
@@ -147,6 +169,8 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         self.n_layers = n_layers
         self.dropout = dropout
         self.window_size = window_size
+        self.n_lags = n_lags
+        self.alpha = alpha
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -188,12 +212,15 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         )
         # The last attributes to come back: an interrupted fit leaves nothing that
         # looks fitted.
-        vars(self).pop("_memory", None)
+        vars(self).pop("_layers", None)
         series, _ = side_by_side(np.column_stack([X, y]), groups)
         self.window_size_ = min(self.window_size, int(series.lengths.max()))
+        self.n_lags_ = self.n_lags
+        if self.n_lags is None:
+            self.n_lags_ = number_of_lags(*X.shape)
         self._target_shape = y.shape[1:]
         net = self._trained(series)
-        self._memory = _Memory(*net.module_.weights())
+        self._layers = _Layers(*net.module_.weights())
         return self
 
     def predict(self, X, *, groups=None):
@@ -226,7 +253,7 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         X : array-like of shape (n_timesteps, n_features)
             The inputs of the next rows, one or more.
 
-        state : ndarray of shape (n_layers, 2, hidden_size), default=None
+        state : object, default=None
             What the call for the rows before them returned. If None, they are the
             first ones of their series.
 
@@ -235,24 +262,24 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         predictions : ndarray of shape (n_timesteps,) or (n_timesteps, n_outputs)
             The predictions, those that `predict` makes for the series as a whole.
 
-        state : ndarray of shape (n_layers, 2, hidden_size)
-            What the call for the rows after them is to be given.
+        state : object
+            What the call for the rows after them is to be given. It is small, and
+            remains as it is.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self._continued(X, self._checked(state))
 
     def _checked(self, state):
-        shape = self._memory.state_shape
-        if state is not None and np.shape(state) != shape:
-            raise ValueError(
-                f"state has shape {np.shape(state)}; expected {shape}, what "
-                "predict_next returned for the rows before, or None."
+        if state is not None and not isinstance(state, _State):
+            raise TypeError(
+                f"state is of type {type(state).__name__}; expected what predict_next "
+                "returned for the rows before, or None."
             )
         return state
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "_memory")
+        return hasattr(self, "_layers")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -264,14 +291,27 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
             ChannelScaler(series.with_values(values))
             for values in self._split(series.values)
         ]
+        scaled = [self._scaled(series.values[rows]) for rows in series.slices()]
+        self._linear = LinearPart(scaled, self.n_lags_, self.alpha)
+        errors = np.concatenate([self._errors(*pair) for pair in scaled])
+        self._error_scale = ErrorScale(series, errors).scale
 
     def _split(self, rows):
-        """Return the inputs and the targets of rows."""
         return np.split(rows, [self.n_features_in_], axis=1)
 
-    def _net_input(self, rows):
+    def _scaled(self, rows):
+        """Return the inputs and the targets of rows, standardised."""
         pairs = zip(self._scalers, self._split(rows), strict=True)
-        return np.hstack([scaler(values) for scaler, values in pairs])
+        return [scaler(values).astype(np.float32) for scaler, values in pairs]
+
+    def _errors(self, inputs, targets):
+        """Return what the linear part leaves of the targets of a whole series."""
+        return targets - self._linear(inputs, self._linear.before(inputs[0]))[0]
+
+    def _net_input(self, rows):
+        inputs, targets = self._scaled(rows)
+        errors = self._errors(inputs, targets) / self._error_scale
+        return np.hstack([inputs, np.clip(errors, -_FARTHEST, _FARTHEST)])
 
     def _make_module(self, series):
         n_outputs = series.values.shape[1] - self.n_features_in_
@@ -295,18 +335,41 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
     def _continued(self, X, state=None):
         """Return the predictions for the rows after a state, and the new state."""
         of_inputs, of_targets = self._scalers
-        if state is None:
-            first = np.repeat(of_inputs(X[:1]), self.window_size_, axis=0)
-            _, state = self._memory(first, self._memory.nothing())
         found = []
         for start in range(0, len(X), _BLOCK):
-            rows = of_inputs(X[start : start + _BLOCK])
-            outputs, state = self._memory(rows, state)
-            found.append(outputs * of_targets.scale + of_targets.mean)
+            rows = of_inputs(X[start : start + _BLOCK]).astype(np.float32)
+            state = self._start(rows[0]) if state is None else state
+            linear, before = self._linear(rows, state.before)
+            added, memory = self._layers(rows, state.memory)
+            state = _State(before, memory)
+            predictions = linear + self._error_scale * added
+            found.append(predictions * of_targets.scale + of_targets.mean)
         return np.concatenate(found).reshape(len(X), *self._target_shape), state
 
+    def _start(self, row):
+        """Return the state in which a row has been there for long."""
+        rows = np.repeat(row[np.newaxis], self.window_size_, axis=0)
+        _, memory = self._layers(rows, self._layers.nothing())
+        return _State(self._linear.before(row), memory)
 
-class _Memory:
+
+class _State(NamedTuple):
+    """What was before the next rows of a series.
+
+    Parameters
+    ----------
+    before : ndarray of shape (n_lags - 1, n_inputs)
+        The last rows, standardised.
+
+    memory : ndarray of shape (n_layers, 2, hidden_size)
+        What the layers remember.
+    """
+
+    before: np.ndarray
+    memory: np.ndarray
+
+
+class _Layers:
     """The layers of a trained net, without what trains it.
 
     Parameters
@@ -316,21 +379,17 @@ class _Memory:
     """
 
     def __init__(self, layers, output):
-        self.layers = layers
-        self.output = output
-
-    @property
-    def state_shape(self):
-        """The number of layers, two for what they hold, and their width."""
-        return len(self.layers), 2, len(self.output[0])
+        self._layers = layers
+        self._output = output
 
     def nothing(self):
-        """Return the state that a stretch for training begins in."""
-        return np.zeros(self.state_shape, dtype=np.float32)
+        """Return what the layers remember where a stretch for training begins."""
+        shape = (len(self._layers), 2, len(self._output[0]))
+        return np.zeros(shape, dtype=np.float32)
 
-    def __call__(self, rows, state):
-        """Return outputs for the rows after a state, and the state after them."""
-        rows, state = rows.astype(np.float32), state.copy()
-        for layer, (hidden, cell) in zip(self.layers, state, strict=True):
+    def __call__(self, rows, memory):
+        """Return outputs for the next rows, and what is remembered after them."""
+        memory = memory.copy()
+        for layer, (hidden, cell) in zip(self._layers, memory, strict=True):
             rows = lstm_layer(rows, *layer, hidden, cell)
-        return project(rows, *self.output), state
+        return project(rows, *self._output), memory

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_checks import MORE_CHECKS, in_full
@@ -21,7 +22,8 @@ from torch import nn
 
 from skad._kernels._lstm import lstm_layer, project
 from skad._nets._lstm import StretchNet
-from skad.forecasting import LSTMRegressor, _lstm_regressor
+from skad.forecasting import LSTMRegressor, _linear, _lstm_regressor
+from skad.forecasting._linear import LinearPart
 
 MEMORY = "The prediction of a row depends on the rows before it."
 NEEDS_NO_MEMORY = [
@@ -34,6 +36,7 @@ WAVES = np.sin(np.arange(501) / np.array([[3], [7]])).T + 0.01 * rng.normal(
     size=(501, 2)
 )
 X, Y = WAVES[:-1], WAVES[1:]
+STANDARDISED = [(x - x.mean(axis=0)) / x.std(axis=0) for x in (X, Y)]
 
 
 def regressor(**params):
@@ -100,27 +103,67 @@ def test_the_kernel_s_gates_saturate():
         assert_allclose(state, [[np.tanh(1)], [1]], rtol=1e-6)
 
 
-def test_predictions_are_those_of_the_net_that_was_trained():
+def lagged(rows, n_lags):
+    """Put each row beside those before it; the first one was there for ever."""
+    places = np.arange(len(rows))[:, np.newaxis] - np.arange(n_lags)[::-1]
+    return rows[np.maximum(places, 0)].reshape(len(rows), -1)
+
+
+@pytest.mark.parametrize("n_lags", [1, 3, 40])
+def test_the_linear_part_is_ridge_regression_inside_each_series(n_lags, monkeypatch):
+    monkeypatch.setattr(_linear, "_BLOCK_VALUES", 500)
+    parts = [slice(0, 300), slice(300, 301), slice(301, 500)]
+    linear = LinearPart([(X[rows], Y[rows]) for rows in parts], n_lags, 2.0)
+    inputs = np.vstack([lagged(X[rows], n_lags) for rows in parts])
+    ridge = Ridge(2.0).fit(inputs, Y)
+    rows = X.astype(np.float32)
+    found, _ = linear(rows, linear.before(rows[0]))
+    assert_allclose(found, ridge.predict(lagged(X, n_lags)), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_lags", [0, 3])
+def test_predictions_are_the_linear_part_and_what_the_net_adds(n_lags):
     nets = []
 
     class Keep(Callback):
         def on_train_end(self, net, **kwargs):
             nets.append(net.module_)
 
-    fitted = regressor(net_params={"callbacks": [Keep]}).fit(X, Y)
-    before = np.repeat(X[:1], 25, axis=0)
-    inputs = (np.vstack([before, X]) - X.mean(axis=0)) / X.std(axis=0)
-    padded = np.pad(inputs, ((0, 0), (0, 2)))[np.newaxis]
+    params = {"n_lags": n_lags, "alpha": 2.0, "net_params": {"callbacks": [Keep]}}
+    fitted = regressor(**params).fit(X, Y)
+    inputs, targets = STANDARDISED
+    linear = np.zeros(Y.shape)
+    if n_lags:
+        rows = lagged(inputs, n_lags)
+        linear = Ridge(2.0).fit(rows, targets).predict(rows)
+    usual = np.sqrt(np.mean((targets - linear) ** 2, axis=0)) + 0.1
+    long = np.pad(inputs, ((25, 0), (0, 0)), mode="edge")[np.newaxis]
     with torch.inference_mode():
-        outputs = nets[0].eval()(torch.tensor(padded, dtype=torch.float32))[0, 25:]
-    expected = Y.mean(axis=0) + Y.std(axis=0) * outputs.numpy()
+        added = nets[0].eval()(torch.tensor(long, dtype=torch.float32))[0, 25:]
+    expected = linear + usual * added.numpy()
+    expected = Y.mean(axis=0) + Y.std(axis=0) * expected
     assert_allclose(fitted.predict(X), expected, atol=1e-5)
 
 
+def test_the_net_is_trained_on_what_the_linear_part_leaves():
+    errors = []
+
+    class Note(Callback):
+        def on_batch_begin(self, net, batch, **kwargs):
+            errors.append(batch[0][..., 2:].reshape(-1, 2).numpy())
+
+    regressor(n_lags=4, net_params={"callbacks": [Note]}).fit(X, Y)
+    rows = lagged(STANDARDISED[0], 4)
+    left = STANDARDISED[1] - Ridge(100).fit(rows, STANDARDISED[1]).predict(rows)
+    left = np.abs(left) / (np.sqrt(np.mean(left**2, axis=0)) + 0.1)
+    found = np.abs(np.vstack(errors))
+    assert_allclose(found.max(axis=0), left.max(axis=0), rtol=1e-4)
+
+
 def test_it_learns_what_needs_memory():
-    y = np.roll(X[:, 0], 4)
-    fitted = regressor(max_epochs=80, hidden_size=16).fit(X[:400], y[:400])
-    assert fitted.score(X[400:], y[400:]) > 0.95
+    y = np.roll(X[:, 0] * X[:, 1], 4)
+    fitted = regressor(max_epochs=150, hidden_size=16, n_lags=0).fit(X[:400], y[:400])
+    assert fitted.score(X[400:], y[400:]) > 0.9
     shuffled = rng.permutation(100)
     assert fitted.score(X[400:][shuffled], y[400:][shuffled]) < 0.5
 
@@ -145,7 +188,7 @@ def test_a_state_may_be_used_twice():
     _, state = FITTED.predict_next(X[:50])
     once, twice = (FITTED.predict_next(X[50:], state) for _ in range(2))
     assert_array_equal(once[0], twice[0])
-    assert_array_equal(once[1], twice[1])
+    assert_array_equal(once[1].memory, twice[1].memory)
 
 
 @pytest.mark.parametrize("row", [0, 100, 499])
@@ -177,9 +220,10 @@ def test_series_are_separate_in_training():
 
 def test_a_start_is_as_if_its_row_had_been_there_before():
     long = np.vstack([np.repeat(X[:1], 25, axis=0), X])
-    _, nothing = FITTED.predict_next(X[:1])
-    zeros = np.zeros_like(nothing)
-    expected = FITTED.predict_next(long, zeros)[0][25:]
+    _, state = FITTED.predict_next(X[:1])
+    before = np.repeat(state.before[-1:], len(state.before), axis=0)
+    blank = state._replace(before=before, memory=np.zeros_like(state.memory))
+    expected = FITTED.predict_next(long, blank)[0][25:]
     assert_array_equal(FITTED.predict(X), expected)
 
 
@@ -226,7 +270,8 @@ def test_far_values_do_not_reach_beyond_ten_deviations():
 def test_early_stopping_holds_out_the_end():
     fitted = regressor(n_iter_no_change=2, max_epochs=100).fit(X, Y)
     assert 2 < fitted.n_iter_ < 100
-    params = {"n_iter_no_change": 30, "max_epochs": 30, "validation_fraction": 0.2}
+    params = {"n_iter_no_change": 30, "max_epochs": 30, "n_lags": 0}
+    params["validation_fraction"] = 0.2
     turned = np.vstack([Y[:400], Y[:399:-1]])  # which leaves mean and spread alone
     same, other = (regressor(**params).fit(X, y).history_ for y in (Y, turned))
     assert_allclose(other[-1]["train_loss"], same[-1]["train_loss"], rtol=1e-3)
@@ -235,7 +280,14 @@ def test_early_stopping_holds_out_the_end():
 
 @pytest.mark.parametrize(
     "params",
-    [{"hidden_size": 9}, {"n_layers": 1}, {"dropout": 0.7}, {"window_size": 30}],
+    [
+        {"hidden_size": 9},
+        {"n_layers": 1},
+        {"dropout": 0.7},
+        {"window_size": 30},
+        {"n_lags": 3},
+        {"alpha": 1.0},
+    ],
     ids=str,
 )
 def test_each_parameter_changes_something(params):
@@ -243,16 +295,16 @@ def test_each_parameter_changes_something(params):
 
 
 def test_training_lowers_the_loss_and_is_recorded():
-    losses = [
-        epoch["train_loss"] for epoch in regressor(max_epochs=20).fit(X, Y).history_
-    ]
-    assert len(losses) == 20
+    fitted = regressor(max_epochs=40, n_lags=0).fit(X, Y)
+    losses = [epoch["train_loss"] for epoch in fitted.history_]
+    assert len(losses) == fitted.n_iter_ == 40
     assert losses[-1] < 0.5 * losses[0]
 
 
 def test_the_pickle_holds_the_weights_and_little_else():
     fitted = regressor(hidden_size=64, max_epochs=1).fit(X, Y)
     n_weights = sum(p.numel() for p in StretchNet(2, 2, 64, 2, 0).parameters())
+    n_weights += 2 * 2 * fitted.n_lags_
     assert len(pickle.dumps(fitted)) < 4 * n_weights + 5_000
     for made in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
         assert_array_equal(made.predict(X), fitted.predict(X))
@@ -301,9 +353,9 @@ def test_wrong_parameters_are_named():
             wrong.fit(X, Y)
 
 
-@pytest.mark.parametrize("state", [np.zeros((2, 2, 7)), np.zeros(8), 3])
+@pytest.mark.parametrize("state", [np.zeros((2, 2, 8)), 3])
 def test_a_wrong_state_is_named(state):
-    with pytest.raises(ValueError, match=r"state has shape .*; expected \(2, 2, 8\)"):
+    with pytest.raises(TypeError, match=f"state is of type {type(state).__name__};"):
         FITTED.predict_next(X, state)
 
 
