@@ -3,8 +3,10 @@
 import numpy as np
 from scipy.special import gammainc, gammaincc, gammaln
 
-# Share of the statistics that the tail is learnt from, and the fewest values.
-_TAIL = 0.1
+# A tail is learnt from so many values that do not depend on each other, as far as that
+# is between these shares of all of them, but from no fewer than ten.
+_N_INDEPENDENT = 40
+_TAIL_SHARES = 0.01, 0.05
 _FEWEST = 10
 # As many independent rows say as much about the shape of the tail as not knowing it.
 _N_PRIOR = 10
@@ -96,7 +98,7 @@ class ParetoCalibration:
 
     def __init__(self, statistics, null_shape):
         least = np.sqrt(_LEAST_VARIANCE * null_shape[0]) * null_shape[1]
-        self._law = RanksWithTail(statistics, least, _TAIL)
+        self._law = RanksWithTail(statistics, least)
 
     def log_pvalues(self, statistics):
         """Return the log p-values of statistics."""
@@ -128,16 +130,13 @@ class RanksWithTail:
     least : float
         The smallest scale of the tail. Where many values are equal, the share of those
         above falls within this distance from them, not at once: rounding is no news.
-
-    tail : float
-        Share of the values that the tail is learnt from, if that is not too few.
     """
 
-    def __init__(self, values, least, tail):
+    def __init__(self, values, least):
         self._least = least
         independent_share = _independent_share(values)
         values = np.sort(values)
-        n_tail = min(max(int(tail * len(values)), _FEWEST), len(values) - 1)
+        n_tail = _tail_size(len(values), independent_share)
         self._start = values[-1 - n_tail]
         excess = values[values > self._start] - self._start
         self._tail_share = (len(excess) + 1) / (len(values) + 1)
@@ -156,6 +155,12 @@ class RanksWithTail:
         return np.where(excess > 0, np.log(self._tail_share) + tail, body)
 
 
+def _tail_size(n_values, independent_share):
+    fewest, most = (int(share * n_values) for share in _TAIL_SHARES)
+    wanted = min(max(int(_N_INDEPENDENT / independent_share), fewest), most)
+    return min(max(wanted, _FEWEST), n_values - 1)
+
+
 def _pareto_tail(excess, n_independent, least):
     """Return scale and shape of the tail that sorted distances from its start have."""
     if not len(excess):
@@ -172,14 +177,16 @@ def _pareto_tail(excess, n_independent, least):
 
 
 def _independent_share(values):
-    """Return how many independent values tell as much about a mean, per value.
+    """Return how many independent values tell as much about a spread, per value.
 
-    It is that of a Markov chain with the same correlation of neighbours.
+    It is that of a Markov chain with the same correlation of neighbours; squares, and
+    what is beyond a threshold, correlate by the square of it.
     """
     steps = values - values.mean()
     squares = steps @ steps
     correlation = steps[1:] @ steps[:-1] / squares if squares > 0 else 0.0
-    return (1 - max(correlation, 0.0)) / (1 + max(correlation, 0.0))
+    square = max(correlation, 0.0) ** 2
+    return (1 - square) / (1 + square)
 
 
 def _body(values, stop):

@@ -8,9 +8,6 @@ from skad._kernels._mixture import fit_mixture
 
 # In standard deviations of a sensor: smaller residuals are not told apart.
 _FLOOR = 0.03
-# Share of the residuals that the tail of ranks is learnt from: it need not be
-# exponential, and ranks do without it as long as they can.
-_TAIL = 0.02
 # Added to residuals before the logarithm, in units of their median.
 _OFFSET = 0.1
 # Where signed residuals begin to be bent, in units of their interquartile range.
@@ -92,7 +89,7 @@ def _log_pvalues(laws, values):
 
 class _OneSidedRanks:
     def __init__(self, values):
-        self._upper = RanksWithTail(values, _FLOOR, _TAIL)
+        self._upper = RanksWithTail(values, _FLOOR)
 
     def __call__(self, values):
         return self._upper.log_pvalues(values)
@@ -100,8 +97,8 @@ class _OneSidedRanks:
 
 class _TwoSidedRanks:
     def __init__(self, values):
-        self._upper = RanksWithTail(values, _FLOOR, _TAIL)
-        self._lower = RanksWithTail(-values, _FLOOR, _TAIL)
+        self._upper = RanksWithTail(values, _FLOOR)
+        self._lower = RanksWithTail(-values, _FLOOR)
 
     def __call__(self, values):
         upper, lower = self._upper.log_pvalues(values), self._lower.log_pvalues(-values)
