@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from detectors import DETECTORS
-from measures import f_scores, overlaps, padded, ranking
+from measures import PADDING, f_scores, overlaps, padded, ranking
 from parts import Forecasts
 from runs import run_missing
 from sets import entities
@@ -55,7 +55,9 @@ def _measured(entity, name, seed):
     seconds = time.perf_counter() - start
     flags = detector.predict(entity.test) < 0
     ranked = ranking(entity.labels, scores, entity.test[:, 0])
-    rules = _flagged(flags, detector.intervals(entity.test), seed)
+    gaps = {"intervals": 0, "intervals, joined": 2 * PADDING}
+    tables = {k: detector.intervals(entity.test, max_gap=n) for k, n in gaps.items()}
+    rules = _flagged(flags, tables, seed)
     return [
         {"rule": rule, **_counts(entity.labels, *drawn), **ranked, "seconds": seconds}
         for rule, drawn in rules.items()
@@ -75,22 +77,27 @@ def _replaced(entity, name):
     return lines
 
 
-def _flagged(flags, intervals, seed):
+def _flagged(flags, tables, seed):
     """Return what each rule flags, as many times as it is drawn at random."""
     rng = np.random.default_rng(seed)
-    own = np.zeros(len(flags), dtype=bool)
-    for row in intervals:
-        own[row.start : row.end + 1] = True
     shifts = rng.integers(len(flags), size=_N_DRAWS)
-    return {
-        "padded": [padded(flags)],
-        "padded, random rows": [padded(rng.permutation(flags)) for _ in shifts],
-        "padded, at another time": [np.roll(padded(flags), n) for n in shifts],
-        "rows": [flags],
-        "intervals": [own],
-        "intervals, at another time": [np.roll(own, n) for n in shifts],
-        "all rows": [np.ones(len(flags), dtype=bool)],
-    }
+    once = {"padded": padded(flags)}
+    once |= {name: _inside(table, len(flags)) for name, table in tables.items()}
+    drawn = {name: [chosen] for name, chosen in once.items()}
+    for name, chosen in once.items():
+        drawn[f"{name}, at another time"] = [np.roll(chosen, n) for n in shifts]
+    drawn["padded, random rows"] = [padded(rng.permutation(flags)) for _ in shifts]
+    drawn["rows"] = [flags]
+    drawn["all rows"] = [np.ones(len(flags), dtype=bool)]
+    return drawn
+
+
+def _inside(table, n_rows):
+    """Return which rows are in an interval."""
+    inside = np.zeros(n_rows, dtype=bool)
+    for row in table:
+        inside[row.start : row.end + 1] = True
+    return inside
 
 
 def _counts(labels, *drawn):

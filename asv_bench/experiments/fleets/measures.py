@@ -14,13 +14,13 @@ from skad.metrics import (
     vus_pr_score,
 )
 
-_PADDING = 50
+PADDING = 50
 _MOST_BUFFER = 100
 
 
 def padded(flags):
     """Return flags with fifty rows on both sides of each."""
-    return maximum_filter1d(np.asarray(flags, dtype=np.uint8), 2 * _PADDING + 1) > 0
+    return maximum_filter1d(np.asarray(flags, dtype=np.uint8), 2 * PADDING + 1) > 0
 
 
 def overlaps(labels, flags):
