@@ -7,7 +7,7 @@ from skad._calibration import RanksWithTail
 from skad._kernels._mixture import fit_mixture
 
 # In standard deviations of a sensor: smaller residuals are not told apart.
-_FLOOR = 0.03
+_FLOOR = 0.1
 # Added to residuals before the logarithm, in units of their median.
 _OFFSET = 0.1
 # Where signed residuals begin to be bent, in units of their interquartile range.
