@@ -13,7 +13,7 @@ from skad._series_scores import (
     ChannelScaler,
     ChannelScoresMixin,
     ErrorScale,
-    WindowLevel,
+    Levels,
     smoothed,
 )
 
@@ -276,7 +276,7 @@ class DConAD(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
     def _prepare(self, series):
         self._scaler = ChannelScaler(series)
         if self.variant == "corrected":
-            self._levels = _Levels(self._scaler.scaled(series), self.window_size_)
+            self._levels = Levels(self._scaler.scaled(series), self.window_size_)
             self.n_lags_ = self._number_of_lags(series)
 
     def _number_of_lags(self, series):
@@ -344,40 +344,3 @@ class DConAD(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
 
     def _errors(self, series):
         return self.net_.evaluate(self._windows(series), "errors")
-
-
-class _Levels:
-    """Level and spread of windows of values, and of their differences.
-
-    Parameters
-    ----------
-    series : Series
-        The training data, standardised.
-
-    window_size : int
-        The number of rows of a window. One row has no difference.
-    """
-
-    def __init__(self, series, window_size):
-        self._of_values = WindowLevel(series, window_size)
-        self._of_differences = None
-        if window_size > 1:
-            differences = _differences(series)
-            self._scaler = ChannelScaler(differences)
-            scaled = self._scaler.scaled(differences)
-            self._of_differences = WindowLevel(scaled, window_size - 1)
-
-    def excess(self, series, *, causal):
-        """Return the mean of what `WindowLevel.excess` returns for both."""
-        of_values = self._of_values.excess(series, causal=causal)
-        if self._of_differences is None:
-            return of_values
-        scaled = self._scaler.scaled(_differences(series))
-        return (of_values + self._of_differences.excess(scaled, causal=causal)) / 2
-
-
-def _differences(series):
-    """Return the differences from the row before; 0 for the first of a series."""
-    values = np.diff(series.values, axis=0, prepend=series.values[:1])
-    values[series.bounds[:-1]] = 0
-    return series.with_values(values)

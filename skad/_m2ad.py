@@ -22,12 +22,11 @@ from skad._fleet import (
     series_rows,
 )
 from skad._intervals import find_intervals, interval_table, system_table
+from skad._residuals import RESIDUALS
 from skad._seeding import seed_nested
 from skad._sequence import GroupsMixin
 from skad._system_model import Recipe, fitted_alone, fitted_together
 from skad.forecasting import LSTMRegressor
-
-_RESIDUALS = ("point", "signed", "area")
 
 
 class M2AD(GroupsMixin, BaseDetector):
@@ -78,13 +77,26 @@ class M2AD(GroupsMixin, BaseDetector):
         them as it has four rows. If None, errors are those on the training data, which
         takes a quarter of the time, and makes p-values too small.
 
-    residual : {"point", "signed", "area"}, default="point"
-        What counts as an error: its size; error with its sign; or the area between
-        readings and forecasts over ten rows, with its sign.
+    residual : {"point", "signed", "area", "evidence"} or tuple of them, \
+            default=("point", "signed", "evidence")
+        What is averaged over time: the sizes of errors; errors with their sign; the
+        area between readings and forecasts over ten rows, with its sign; or minus the
+        logarithm of the p-value of an error. Of several, the one that is least usual
+        counts. The paper has "point" or "area".
 
     smoothing : float, default=10.0
-        Centre of mass, in rows, of the exponentially weighted mean of errors; 0 for no
-        mean.
+        Centre of mass, in rows, of the exponentially weighted mean; 0 for no mean.
+
+    causal : bool, default=True
+        Whether a score depends on no later row. If not, means are over rows on both
+        sides, and levels of windows count as well: more is found, afterwards.
+
+    level_weight : float, default=24.0
+        If not `causal`, what each standard deviation counts by which mean or spread of
+        a window are beyond the usual two: as a p-value does whose -2 log it is.
+
+    window_size : int, default=100
+        Number of rows of these windows.
 
     density : {"gmm", "empirical"}, default="gmm"
         How the p-value of a sensor is found: from a mixture of normal distributions,
@@ -183,8 +195,11 @@ class M2AD(GroupsMixin, BaseDetector):
         "n_lags": [Interval(Integral, 0, None, closed="left"), None],
         "share": [StrOptions({"all"}), None],
         "cv": [Interval(Integral, 2, None, closed="left"), None],
-        "residual": [StrOptions(set(_RESIDUALS))],
+        "residual": [StrOptions(set(RESIDUALS)), tuple],
         "smoothing": [Interval(Real, 0, None, closed="left")],
+        "causal": ["boolean"],
+        "level_weight": [Interval(Real, 0, None, closed="left")],
+        "window_size": [Interval(Integral, 1, None, closed="left")],
         "density": [StrOptions(set(DENSITIES))],
         "combination": [StrOptions(set(COMBINATIONS))],
         "calibration": [StrOptions(set(CALIBRATIONS))],
@@ -208,8 +223,11 @@ class M2AD(GroupsMixin, BaseDetector):
         n_lags=None,
         share=None,
         cv=3,
-        residual="point",
+        residual=("point", "signed", "evidence"),
         smoothing=10.0,
+        causal=True,
+        level_weight=24.0,
+        window_size=100,
         density="gmm",
         combination="fisher",
         calibration="pareto",
@@ -228,6 +246,9 @@ class M2AD(GroupsMixin, BaseDetector):
         self.cv = cv
         self.residual = residual
         self.smoothing = smoothing
+        self.causal = causal
+        self.level_weight = level_weight
+        self.window_size = window_size
         self.density = density
         self.combination = combination
         self.calibration = calibration
@@ -276,7 +297,8 @@ class M2AD(GroupsMixin, BaseDetector):
         -------
         contributions : ndarray of shape (n_timesteps, n_columns)
             Weight times -2 log of the p-value of a sensor, of which Fisher's statistic
-            is the sum; 0 where nothing was measured, and for other columns.
+            is the sum, and what its level counts if not `causal`; 0 where nothing was
+            measured, and for other columns.
         """
         check_is_fitted(self)
         systems = self._validate(X, reset=False, groups=groups)
@@ -379,6 +401,11 @@ class M2AD(GroupsMixin, BaseDetector):
             given stays as it was.
         """
         check_is_fitted(self)
+        if not self.causal:
+            raise ValueError(
+                "causal is False: a score then depends on later rows, and none can be "
+                "computed as they arrive."
+            )
         systems = self._validate(X, reset=False)
         state, scores = dict(state or {}), []
         for label, system in systems.items():
@@ -451,7 +478,7 @@ class M2AD(GroupsMixin, BaseDetector):
 
     def _explained(self, systems):
         """Return the score of each row, and what each column adds to it."""
-        found = self._judged(systems, _explained)
+        found = self._judged(systems, _scores_and_terms)
         scores, terms = (
             in_order_of_rows(systems, part) for part in zip(*found, strict=True)
         )
@@ -470,6 +497,17 @@ class M2AD(GroupsMixin, BaseDetector):
         check_scalar(release, "release", Real, min_val=alpha, max_val=1)
         return alpha, release
 
+    def _kinds(self):
+        """Return the kinds of residuals."""
+        kinds = (self.residual,) if isinstance(self.residual, str) else self.residual
+        wrong = [kind for kind in kinds if kind not in RESIDUALS]
+        if wrong or not kinds or len(set(kinds)) < len(kinds):
+            raise ValueError(
+                f"residual is {self.residual!r}; expected one of {RESIDUALS}, or a "
+                "tuple of different ones."
+            )
+        return kinds
+
     def _recipe(self):
         regressor = self.forecaster
         regressor = LSTMRegressor() if regressor is None else clone(regressor)
@@ -479,8 +517,11 @@ class M2AD(GroupsMixin, BaseDetector):
             regressor,
             self.n_lags,
             self.cv,
-            self.residual,
+            self._kinds(),
             self.smoothing,
+            self.causal,
+            self.level_weight,
+            self.window_size,
             self.density,
             self.combination,
             self.calibration,
@@ -492,7 +533,5 @@ def _scores(model, system):
     return model.judged(system)[0]
 
 
-def _explained(model, system):
-    scores, of_sensors = model.judged(system)
-    n_sensors = system.series.values.shape[1]
-    return scores, model.evidence.terms(of_sensors, n_sensors)
+def _scores_and_terms(model, system):
+    return model.judged(system)

@@ -169,6 +169,36 @@ class WindowLevel:
         return np.stack([means, np.log(spreads + _FLOOR)])
 
 
+class Levels:
+    """Level and spread of windows of values, and of their differences.
+
+    Parameters
+    ----------
+    series : Series
+        The training data, standardised.
+
+    window_size : int
+        The number of rows of a window. One row has no difference.
+    """
+
+    def __init__(self, series, window_size):
+        self._of_values = WindowLevel(series, window_size)
+        self._of_differences = None
+        if window_size > 1:
+            differences = _differences(series)
+            self._scaler = ChannelScaler(differences)
+            scaled = self._scaler.scaled(differences)
+            self._of_differences = WindowLevel(scaled, window_size - 1)
+
+    def excess(self, series, *, causal):
+        """Return the mean of what `WindowLevel.excess` returns for both."""
+        of_values = self._of_values.excess(series, causal=causal)
+        if self._of_differences is None:
+            return of_values
+        scaled = self._scaler.scaled(_differences(series))
+        return (of_values + self._of_differences.excess(scaled, causal=causal)) / 2
+
+
 def smoothed(series, values, n_rows, *, causal=False):
     """Return moving means that do not reach beyond the series of a row.
 
@@ -214,3 +244,10 @@ def _observed(series, values):
     if series.observed is None:
         return values
     return np.where(series.observed, values, np.nan)
+
+
+def _differences(series):
+    """Return the differences from the row before; 0 for the first of a series."""
+    values = np.diff(series.values, axis=0, prepend=series.values[:1])
+    values[series.bounds[:-1]] = 0
+    return series.with_values(values)

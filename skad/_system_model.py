@@ -8,11 +8,14 @@ from sklearn.base import clone
 from skad._calibration import CALIBRATIONS
 from skad._combination import COMBINATIONS, terms
 from skad._densities import DENSITIES
+from skad._fleet import System
 from skad._forecasts import Forecaster
 from skad._residuals import Residuals
 from skad._series import Series, filled
-from skad._series_scores import ChannelScaler
+from skad._series_scores import ChannelScaler, Levels
 
+# The log of a p-value below which its multiples are its sum with others.
+_SMALL = -30.0
 # A stretch of time that is held out has at least so many rows.
 _FEWEST_ROWS = 4
 
@@ -27,8 +30,11 @@ class Recipe:
     regressor: object
     n_lags: int | None
     cv: int | None
-    residual: str
+    residual: tuple
     smoothing: float
+    causal: bool
+    level_weight: float
+    window_size: int
     density: str
     combination: str
     calibration: str
@@ -43,6 +49,9 @@ class Evidence:
     errors : ndarray of shape (n_rows, n_sensors)
         The errors of forecasts of normal rows, NaN where nothing was measured.
 
+    levels : ndarray of shape (n_rows, n_sensors)
+        What the level of windows says against these rows.
+
     bounds : ndarray of shape (n_series + 1,)
         The first row of each series, and the number of rows.
 
@@ -50,34 +59,120 @@ class Evidence:
         The parameters.
     """
 
-    def __init__(self, errors, bounds, recipe):
+    def __init__(self, errors, levels, bounds, recipe):
         self.combination = COMBINATIONS[recipe.combination]
         self.sensors = np.flatnonzero(~np.isnan(errors).all(axis=0))
         self.weights = recipe.weights[self.sensors]
-        self.residuals = Residuals(recipe.residual, recipe.smoothing)
-        residuals = self.residuals.fit(errors[:, self.sensors], bounds)
-        two_sided = self.residuals.two_sided
-        self.density = DENSITIES[recipe.density](residuals, two_sided=two_sided)
-        statistics = self.combination(self.density.log_pvalues(residuals), self.weights)
+        self._level_weights = recipe.level_weight * self.weights
+        errors, levels = errors[:, self.sensors], levels[:, self.sensors]
+        self._residuals, self._densities, found = [], [], []
+        for kind in recipe.residual:
+            residuals = Residuals(kind, recipe.smoothing, causal=recipe.causal)
+            values = residuals.fit(errors, bounds)
+            two_sided = residuals.two_sided
+            density = DENSITIES[recipe.density](values, two_sided=two_sided)
+            self._residuals.append(residuals)
+            self._densities.append(density)
+            found.append(density.log_pvalues(values))
+        statistics = self._statistics(_strongest(found), levels)
         null_shape = self.combination.null_shape(self.weights)
         self.calibration = CALIBRATIONS[recipe.calibration](statistics, null_shape)
 
     def start(self):
         """Return the state before the first row of a series."""
-        return self.residuals.start()
+        return [residuals.start() for residuals in self._residuals]
 
-    def __call__(self, errors, state):
-        """Return the log p-values of rows and of their sensors, and the next state."""
-        residuals, state = self.residuals(errors[:, self.sensors], state)
-        of_sensors = self.density.log_pvalues(residuals)
-        statistics = self.combination(of_sensors, self.weights)
-        return self.calibration.log_pvalues(statistics), of_sensors, state
+    def __call__(self, errors, levels, state):
+        """Return the log p-values of rows, the terms of sensors, and the next state."""
+        errors, levels = errors[:, self.sensors], levels[:, self.sensors]
+        steps = zip(self._residuals, self._densities, state, strict=True)
+        found, after = [], []
+        for residuals, density, before in steps:
+            values, last = residuals(errors, before)
+            found.append(density.log_pvalues(values))
+            after.append(last)
+        of_sensors = _strongest(found)
+        of_rows = self.calibration.log_pvalues(self._statistics(of_sensors, levels))
+        found = terms(of_sensors, self.weights) + self._level_terms(levels)
+        return of_rows, found, after
 
-    def terms(self, of_sensors, n_sensors):
-        """Return what each of all sensors adds to the evidence against its row."""
-        found = np.zeros((len(of_sensors), n_sensors))
-        found[:, self.sensors] = terms(of_sensors, self.weights)
-        return found
+    def _statistics(self, of_sensors, levels):
+        combined = self.combination(of_sensors, self.weights)
+        return combined + self._level_terms(levels).sum(axis=1)
+
+    def _level_terms(self, levels):
+        return self._level_weights * levels
+
+
+class Forecasts:
+    """What turns readings into errors of forecasts, and into levels of windows.
+
+    Parameters
+    ----------
+    system : System
+        The training rows.
+
+    recipe : Recipe
+        The parameters.
+
+    Attributes
+    ----------
+    errors, levels : ndarray of shape (n_rows, n_sensors)
+        Those of the training rows.
+    """
+
+    def __init__(self, system, recipe):
+        bounds = system.series.bounds
+        self._of_sensors = ChannelScaler(system.series)
+        self._of_covariates = ChannelScaler(Series(system.covariates, bounds))
+        scaled = self._of_sensors(system.series.values)
+        covariates = self._of_covariates(system.covariates)
+        known = _without_gaps(scaled, bounds)
+        self._forecaster = _fitted(recipe, recipe.n_lags, known, covariates)
+        expected = self._cross_fitted(known, covariates, recipe)
+        self._levels = None
+        if recipe.level_weight and not recipe.causal:
+            self._levels = Levels(known, recipe.window_size)
+        self.errors, self.levels = scaled - expected, self._excess(scaled, bounds)
+
+    def start(self, values):
+        """Return the state before the first of these rows of a series."""
+        return self._forecaster.start(self._of_sensors(values[0]))
+
+    def __call__(self, values, covariates, state, sensors):
+        """Return the errors and the levels of the next rows, and the next state.
+
+        Of all sensors but `sensors` the mean is forecast from.
+        """
+        scaled = self._of_sensors(values)
+        expected, state = self._forecaster.forecast(
+            _with_means(scaled, sensors), self._of_covariates(covariates), state
+        )
+        bounds = np.array([0, len(values)])
+        return scaled - expected, self._excess(scaled, bounds), state
+
+    def _cross_fitted(self, known, covariates, recipe):
+        """Return forecasts by forecasters that did not learn from a row.
+
+        The rows are cut into stretches of time, and each is forecast by a forecaster
+        that learnt from the others: errors on what was learnt from are too small to be
+        a measure of those to come.
+        """
+        n_stretches = min(recipe.cv or 1, len(known) // _FEWEST_ROWS)
+        if n_stretches < 2:
+            return _forecasts(self._forecaster, known, covariates)
+        edges = np.linspace(0, len(known), n_stretches + 1).astype(int)
+        expected = np.empty(known.values.shape)
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            others = _without(known, covariates, first, last)
+            held = _fitted(recipe, self._forecaster.n_lags, *others)
+            expected[first:last] = _forecasts(held, known, covariates)[first:last]
+        return expected
+
+    def _excess(self, scaled, bounds):
+        if self._levels is None or not len(scaled):
+            return np.zeros(scaled.shape)
+        return self._levels.excess(_without_gaps(scaled, bounds), causal=False)
 
 
 class SystemModel:
@@ -85,32 +180,27 @@ class SystemModel:
 
     Parameters
     ----------
-    scalers : tuple of two ChannelScaler
-        They standardise sensors and covariates.
-
-    forecaster : Forecaster
-        Forecasts rows from those before them.
+    forecasts : Forecasts
+        Turns them into errors.
 
     evidence : Evidence
-        Judges the errors of its forecasts.
+        Judges the errors.
 
     is_of_others : bool, default=False
         Whether it is for systems that were not there when it was learnt.
     """
 
-    def __init__(self, scalers, forecaster, evidence, is_of_others=False):
-        self.scalers = scalers
-        self.forecaster = forecaster
+    def __init__(self, forecasts, evidence, is_of_others=False):
+        self.forecasts = forecasts
         self.evidence = evidence
         self.is_of_others = is_of_others
 
     def start(self, values):
         """Return the state before the first of these rows of a series."""
-        first = self.scalers[0](values[0])
-        return self.forecaster.start(first), self.evidence.start()
+        return self.forecasts.start(values), self.evidence.start()
 
     def __call__(self, values, covariates, state):
-        """Return the log p-values of rows and of their sensors, and the next state.
+        """Return the log p-values of rows, the terms of sensors, and the next state.
 
         Parameters
         ----------
@@ -124,15 +214,11 @@ class SystemModel:
             What `start` or the call for the rows before returned.
         """
         forecasts, evidence = state
-        of_sensors, of_covariates = self.scalers
-        scaled = of_sensors(values)
-        expected, forecasts = self.forecaster.forecast(
-            _with_means(scaled, self.evidence.sensors),
-            of_covariates(covariates),
-            forecasts,
+        *errors, forecasts = self.forecasts(
+            values, covariates, forecasts, self.evidence.sensors
         )
-        of_rows, of_sensors, evidence = self.evidence(scaled - expected, evidence)
-        return of_rows, of_sensors, (forecasts, evidence)
+        of_rows, found, evidence = self.evidence(*errors, evidence)
+        return of_rows, found, (forecasts, evidence)
 
     def measured(self, system):
         """Return which sensors of a system are known; of a new one those it has."""
@@ -141,16 +227,20 @@ class SystemModel:
         return known & system.is_measured if self.is_of_others else known
 
     def judged(self, system):
-        """Return the log p-values of the rows of a system, and of their sensors."""
+        """Return the log p-values of the rows of a system, and the terms of sensors."""
         parts = [self(*part, self.start(part[0]))[:2] for part in system.parts()]
-        return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+        scores, found = (np.concatenate(each) for each in zip(*parts, strict=True))
+        of_sensors = np.zeros(system.series.values.shape)
+        of_sensors[:, self.evidence.sensors] = found
+        return scores, of_sensors
 
 
 def fitted_alone(system, recipe):
     """Return the model of a system that learns from its own rows only."""
-    scalers, forecaster, errors = _cross_fitted(system, recipe)
-    evidence = Evidence(errors, system.series.bounds, recipe)
-    return SystemModel(scalers, forecaster, evidence)
+    forecasts = Forecasts(system, recipe)
+    errors, levels = forecasts.errors, forecasts.levels
+    evidence = Evidence(errors, levels, system.series.bounds, recipe)
+    return SystemModel(forecasts, evidence)
 
 
 def fitted_together(systems, recipe):
@@ -159,53 +249,25 @@ def fitted_together(systems, recipe):
     All share the forecaster; what errors are usual is of a system, or of all rows.
     """
     together = _joined(systems)
-    scalers, forecaster, errors = _cross_fitted(together, recipe)
-    edges = np.cumsum([0, *map(len, systems)])
-    parts = [
-        (errors[a:b], system.series.bounds)
-        for system, a, b in zip(systems, edges[:-1], edges[1:], strict=True)
-    ]
-    models = [
-        SystemModel(scalers, forecaster, Evidence(*part, recipe)) for part in parts
-    ]
-    usual = Evidence(errors, together.series.bounds, recipe)
-    return models, SystemModel(scalers, forecaster, usual, is_of_others=True)
+    forecasts = Forecasts(together, recipe)
+    errors, levels = forecasts.errors, forecasts.levels
+    models, first = [], 0
+    for system in systems:
+        rows = slice(first, first + len(system))
+        evidence = Evidence(errors[rows], levels[rows], system.series.bounds, recipe)
+        models.append(SystemModel(forecasts, evidence))
+        first = rows.stop
+    usual = Evidence(errors, levels, together.series.bounds, recipe)
+    return models, SystemModel(forecasts, usual, is_of_others=True)
 
 
-def _cross_fitted(system, recipe):
-    """Return scalers and forecaster, and errors by forecasters that did not see a row.
-
-    The rows are cut into stretches of time, and each is forecast by a forecaster that
-    learnt from the others: errors on what was learnt from are too small to be a measure
-    of those to come.
-    """
-    series, bounds = system.series, system.series.bounds
-    scalers = ChannelScaler(series), ChannelScaler(Series(system.covariates, bounds))
-    scaled, covariates = scalers[0](series.values), scalers[1](system.covariates)
-    # The mean is 0.
-    known = filled(scaled, np.isnan(scaled), bounds, np.zeros(scaled.shape[1]))
-    known = Series(known, bounds)
-    forecaster = _forecaster(recipe, recipe.n_lags).fit(known, covariates)
-    n_stretches = min(recipe.cv or 1, len(known) // _FEWEST_ROWS)
-    if n_stretches < 2:
-        expected = _forecasts(forecaster, known, covariates)
-        return scalers, forecaster, scaled - expected
-    edges = np.linspace(0, len(known), n_stretches + 1).astype(int)
-    expected = np.empty_like(scaled)
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
-        others = _without(known, covariates, first, last)
-        held = _forecaster(recipe, forecaster.n_lags).fit(*others)
-        expected[first:last] = _forecasts(held, known, covariates)[first:last]
-    return scalers, forecaster, scaled - expected
-
-
-def _forecaster(recipe, n_lags):
-    return Forecaster(clone(recipe.regressor), n_lags)
+def _fitted(recipe, n_lags, series, covariates):
+    return Forecaster(clone(recipe.regressor), n_lags).fit(series, covariates)
 
 
 def _forecasts(forecaster, series, covariates):
     """Return the forecasts of all rows of series."""
-    found = np.empty_like(series.values)
+    found = np.empty(series.values.shape)
     for rows in series.slices():
         values, known = series.values[rows], covariates[rows]
         state = forecaster.start(values[0])
@@ -228,7 +290,13 @@ def _joined(systems):
     covariates = np.concatenate([system.covariates for system in systems])
     lengths = np.concatenate([system.series.lengths for system in systems])
     bounds = np.r_[0, np.cumsum(lengths)]
-    return type(systems[0])(None, Series(values, bounds), covariates)
+    return System(None, Series(values, bounds), covariates)
+
+
+def _without_gaps(scaled, bounds):
+    # Where a sensor has no value at all, its mean, which is 0.
+    means = np.zeros(scaled.shape[1])
+    return Series(filled(scaled, np.isnan(scaled), bounds, means), bounds)
 
 
 def _with_means(scaled, sensors):
@@ -236,3 +304,14 @@ def _with_means(scaled, sensors):
     is_other = np.ones(scaled.shape[1], dtype=bool)
     is_other[sensors] = False
     return np.where(is_other, 0, scaled) if is_other.any() else scaled
+
+
+def _strongest(log_pvalues):
+    """Return the p-value of the smallest of several, by Šidák's formula."""
+    n = len(log_pvalues)
+    least = np.minimum.reduce(log_pvalues)
+    if n == 1:
+        return least
+    # Where p is small, 1 - (1 - p)^n is n p.
+    exact = np.log(-np.expm1(n * np.log1p(-np.exp(np.minimum(least, -1e-15)))))
+    return np.where(least < _SMALL, least + np.log(n), exact)

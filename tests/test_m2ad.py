@@ -61,7 +61,7 @@ def faulty():
 
 
 def test_the_fault_is_found_with_its_system_its_time_and_its_sensor(detector, faulty):
-    found = detector.intervals(faulty, alpha=1e-5, release=0.01)
+    found = detector.intervals(faulty, alpha=1e-7, release=0.01)
     assert len(found) == 1
     assert found.system[0] == "b"
     assert 0 <= found.start[0] - (600 + FAULT.start) <= 2
@@ -80,8 +80,8 @@ def test_intervals_hold_the_rows_that_predict_names(detector, faulty):
 
 
 def test_intervals_follow_their_thresholds(detector, faulty):
-    (wide,) = detector.intervals(faulty, alpha=1e-5, release=0.05)
-    (narrow,) = detector.intervals(faulty, alpha=1e-5, release=1e-4)
+    (wide,) = detector.intervals(faulty, alpha=1e-7, release=0.05)
+    (narrow,) = detector.intervals(faulty, alpha=1e-7, release=1e-4)
     assert wide.start <= narrow.start <= narrow.end < wide.end
     assert len(detector.intervals(faulty, alpha=0.1)) > 1
     assert len(detector.intervals(faulty, alpha=0.1, max_gap=600)) <= 3
