@@ -156,6 +156,7 @@ class RanksWithTail:
 
 
 def _tail_size(n_values, independent_share):
+    """Return how many of the largest values the tail is learnt from."""
     fewest, most = (int(share * n_values) for share in _TAIL_SHARES)
     wanted = min(max(int(_N_INDEPENDENT / independent_share), fewest), most)
     return min(max(wanted, _FEWEST), n_values - 1)

@@ -16,6 +16,8 @@ _STRAIGHT = 2.0
 _LEAST_SPREAD = 0.05
 _LEAST_COMPONENT = 0.05
 _MOST_COMPONENTS = 5
+# Rows for each component but the first: the criterion is for many.
+_ROWS_EACH = 20
 # Bins that a mixture is fitted to, twice as many: some have few values, and others are
 # narrow, up to so many standard deviations from the mean.
 _N_BINS = 150
@@ -55,7 +57,8 @@ class EmpiricalDensity:
     Parameters
     ----------
     values : ndarray of shape (n_rows, n_sensors)
-        The residuals of the training rows, NaN where there are none.
+        The residuals of the training rows in the order of time, NaN where there are
+        none.
 
     two_sided : bool
         Whether residuals have a sign, and both ends are abnormal.
@@ -74,11 +77,13 @@ DENSITIES = {"gmm": MixtureDensity, "empirical": EmpiricalDensity}
 
 
 def _laws(values, law):
+    """Return the law of each sensor, None for those without a residual."""
     observed = [column[~np.isnan(column)] for column in values.T]
     return [law(column) if len(column) else None for column in observed]
 
 
 def _log_pvalues(laws, values):
+    """Return the log p-values of each sensor by its law."""
     result = np.full(values.shape, np.nan)
     for j, law in enumerate(laws):
         if law is not None:
@@ -88,6 +93,8 @@ def _log_pvalues(laws, values):
 
 
 class _OneSidedRanks:
+    """Ranks of residuals that are abnormal where they are large."""
+
     def __init__(self, values):
         self._upper = RanksWithTail(values, _FLOOR)
 
@@ -96,6 +103,8 @@ class _OneSidedRanks:
 
 
 class _TwoSidedRanks:
+    """Ranks of residuals from either end."""
+
     def __init__(self, values):
         self._upper = RanksWithTail(values, _FLOOR)
         self._lower = RanksWithTail(-values, _FLOOR)
@@ -106,6 +115,8 @@ class _TwoSidedRanks:
 
 
 class _OneSidedMixture:
+    """A mixture of the logarithms of positive residuals."""
+
     def __init__(self, values):
         self._offset = max(_OFFSET * np.median(values), _FLOOR)
         self._mixture = _Mixture(self._bent(values))
@@ -118,6 +129,8 @@ class _OneSidedMixture:
 
 
 class _TwoSidedMixture:
+    """A mixture of residuals that are bent where they are far from the median."""
+
     def __init__(self, values):
         low, self._center, high = np.quantile(values, [0.25, 0.5, 0.75])
         self._scale = max(_STRAIGHT * (high - low), _FLOOR)
@@ -167,7 +180,8 @@ def _best_mixture(values, least):
     """
     bins = _bins(values)
     best, lowest = None, np.inf
-    for n_components in range(1, min(_MOST_COMPONENTS, len(bins[0])) + 1):
+    most = min(_MOST_COMPONENTS, 1 + len(values) // _ROWS_EACH)
+    for n_components in range(1, most + 1):
         mixture = _start(bins, n_components, least)
         likelihood = fit_mixture(*bins, mixture, least, _N_ITER, _TOL)
         penalty = (3 * n_components - 1) * np.log(len(values))

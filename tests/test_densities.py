@@ -104,6 +104,11 @@ def test_there_are_as_many_components_as_needed():
     assert_allclose(spreads, [1, 0.5], atol=0.1)
 
 
+def test_few_rows_have_one_component():
+    assert _best_mixture(np.array([-1.0, 0.0, 1.0]), 0.05).shape == (3, 1)
+    assert _best_mixture(np.repeat([-1.0, 1.0], 15), 0.05).shape == (3, 2)
+
+
 def test_tails_are_those_of_the_components():
     values = two_groups()
     mixture = _Mixture(values)
