@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -31,18 +32,21 @@ def simulated(n_systems, n_sensors, n_steps, seed=0):
 
 
 def speed(name, counts, n_sensors, n_steps, jobs):
-    """Print the seconds, and the memory that fit and score take beside the data."""
+    """Print the seconds, and the memory that fit and score take beside the data.
+
+    Seconds are by the clock, and of all processors together.
+    """
     print(f"{name}: {n_sensors} sensors x {n_steps} steps")
-    print("systems  jobs  data MB    fit s  MB beside   score s  MB beside")
+    print("systems  jobs  data MB   fit s  cpu s  MB beside  score s  cpu s  MB beside")
     for n_jobs in jobs:
         for n_systems in counts:
             shape = (n_systems, n_sensors, n_steps)
-            parts = watched(_work, (name, shape, n_jobs))
-            (base, _), (fit, fit_s), (score, score_s) = parts
+            (base, *_), *parts = watched(_work, (name, shape, n_jobs))
             data = n_systems * n_steps * (n_sensors + 1) * 8 / _MB
             print(f"{n_systems:7d} {n_jobs:5d} {data:8.0f}", end=" ")
-            print(f"{fit_s:8.1f} {fit - base:10.0f}", end=" ")
-            print(f"{score_s:9.1f} {score - base:10.0f}", flush=True)
+            for peak, seconds, cpu in parts:
+                print(f"{seconds:7.1f} {cpu:6.1f} {peak - base:10.0f}", end=" ")
+            print(flush=True)
 
 
 def _work(marks, name, shape, n_jobs):
@@ -58,42 +62,57 @@ def _work(marks, name, shape, n_jobs):
     marks.send("score")
     detector.score_samples(X)
     marks.send(None)
+    marks.recv()  # the books of a process end with it
 
 
 def watched(function, arguments):
-    """Return the peak memory in MB and the seconds between the marks of a process.
+    """Return the peak memory in MB, and the seconds, between the marks of a process.
 
-    Memory is that of the process and of all that it starts; what several of them
-    share is counted once.
+    All is of the process and of those that it starts. What several of them share in
+    memory is counted once. Seconds are by the clock, and of all processors.
     """
     context = get_context("spawn")
-    here, there = context.Pipe(duplex=False)
+    here, there = context.Pipe()
     process = context.Process(target=function, args=(there, *arguments))
     process.start()
     there.close()
     parts = []
     mark = here.recv()
     while mark is not None:
-        start, peak = time.perf_counter(), 0
-        while not here.poll(0.02):
+        start, peak, cpu = time.perf_counter(), 0, _cpu_seconds(process.pid)
+        while not here.poll(0.1):
             peak = max(peak, _memory(process.pid))
-        parts.append((peak / _MB, time.perf_counter() - start))
+        seconds = time.perf_counter() - start
+        parts.append((peak / _MB, seconds, _cpu_seconds(process.pid) - cpu))
         mark = here.recv()
+    here.send(None)
     process.join()
     return parts
 
 
 def _memory(pid):
-    """Return the bytes of a process and its descendants, of Linux's books."""
-    total, todo = 0, [pid]
+    """Return the bytes of a process and its descendants."""
+    books = "\n".join(_read(pid, "smaps_rollup")).splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in books if line[:4] == "Pss:")
+
+
+def _cpu_seconds(pid):
+    """Return the processor time of a process and its descendants."""
+    # What follows the name: user and system time, and those of children that ended.
+    ticks = [line.rpartition(")")[2].split()[11:15] for line in _read(pid, "stat")]
+    return sum(map(int, chain(*ticks))) / os.sysconf("SC_CLK_TCK")
+
+
+def _read(pid, name):
+    """Return what Linux says of a process and of its descendants."""
+    found, todo = [], [pid]
     while todo:
         folder = Path("/proc") / str(todo.pop())
         try:
-            lines = (folder / "smaps_rollup").read_text().splitlines()
+            found.append((folder / name).read_text())
             for task in os.listdir(folder / "task"):
                 children = (folder / "task" / task / "children").read_text()
                 todo += children.split()
         except OSError:  # it has ended meanwhile
             continue
-        total += sum(int(line.split()[1]) for line in lines if line[:4] == "Pss:")
-    return total * 1024
+    return found
