@@ -14,8 +14,10 @@ PAPER = {
 RIDGE = {"forecaster": Ridge(100.0)}
 DETECTORS = {
     "M2AD": {},
+    "M2AD, both sides": {"causal": False},
     "M2AD, paper": PAPER,
     "M2AD, ridge": RIDGE,
+    "M2AD, ridge, both sides": {**RIDGE, "causal": False},
     "M2AD, ridge, paper": {**RIDGE, **PAPER},
 }
 COMBINATIONS = ("fisher", "stouffer", "simes", "cauchy")

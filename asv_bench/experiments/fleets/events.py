@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from detectors import DETECTORS
+from later_steps import LaterSteps
 from measures import PADDING, f_scores, overlaps, padded, ranking
-from parts import Forecasts
 from runs import run_missing
 from sets import entities
 
@@ -65,10 +65,10 @@ def _measured(entity, name, seed):
 
 
 def _replaced(entity, name):
-    forecasts = Forecasts(entity, DETECTORS[name])
+    steps = LaterSteps(entity, DETECTORS[name])
     lines = []
     for density, threshold in product(_DENSITIES, _THRESHOLDS):
-        detector = forecasts.judged_by(density=density, calibration=threshold)
+        detector = steps.judged_by(density=density, calibration=threshold)
         flags = detector.predict(entity.test) < 0
         counts = _counts(entity.labels, padded(flags))
         of_normal = flags[~entity.labels].mean()

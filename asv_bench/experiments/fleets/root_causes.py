@@ -2,8 +2,8 @@
 
 import numpy as np
 from detectors import COMBINATIONS, DETECTORS
+from later_steps import LaterSteps
 from measures import chance_of_hit
-from parts import Forecasts
 from runs import run_missing
 from sets import causes, entities
 
@@ -19,9 +19,9 @@ def root_causes(folder, path, names, n_jobs):
 
 
 def _ranked(entity, name, folder):
-    forecasts, lines = Forecasts(entity, DETECTORS[name]), []
+    steps, lines = LaterSteps(entity, DETECTORS[name]), []
     for combination in COMBINATIONS:
-        detector = forecasts.judged_by(combination=combination)
+        detector = steps.judged_by(combination=combination)
         evidence = detector.explain(entity.test)
         scores = detector.score_samples(entity.test)
         table = detector.intervals(entity.test)

@@ -1,5 +1,6 @@
 """The later steps of M2AD replaced, on the same forecasts."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,13 @@ from scipy.stats import norm
 from skad import M2AD
 from skad._calibration import CALIBRATIONS
 from skad._densities import DENSITIES
-from skad._system_model import Evidence, SystemModel, _cross_fitted
+from skad._system_model import Evidence, Forecasts, SystemModel
 
 _ALPHA = 0.001
 
 
-class Forecasts:
-    """What a detector learns of an entity until it judges the errors of forecasts.
+class LaterSteps:
+    """Densities, combinations and calibrations on one set of forecasts.
 
     Parameters
     ----------
@@ -26,22 +27,20 @@ class Forecasts:
     """
 
     def __init__(self, entity, params):
-        self.params = {"covariates": entity.covariates, "random_state": 0, **params}
-        detector = M2AD(**self.params)
-        systems = detector._validate(entity.train, reset=True)
+        params = {"covariates": entity.covariates, "random_state": 0, **params}
+        self._detector = M2AD(**params)
+        systems = self._detector._validate(entity.train, reset=True)
         (self._system,) = systems.values()
-        self._train = entity.train
-        self._recipe = detector._recipe()
-        self._fitted = _cross_fitted(self._system, self._recipe)
+        self._recipe = self._detector._recipe()
+        self._forecasts = Forecasts(self._system, self._recipe)
 
     def judged_by(self, **changes):
-        """Return the detector with other densities, combination or calibration."""
-        detector = M2AD(**self.params)
-        detector._validate(self._train, reset=True)
-        scalers, forecaster, errors = self._fitted
+        """Return a fitted detector with other later steps."""
         recipe = replace(self._recipe, **changes)
-        evidence = Evidence(errors, self._system.series.bounds, recipe)
-        detector._models = {None: SystemModel(scalers, forecaster, evidence)}
+        errors, levels = self._forecasts.errors, self._forecasts.levels
+        evidence = Evidence(errors, levels, self._system.series.bounds, recipe)
+        detector = copy(self._detector)
+        detector._models = {None: SystemModel(self._forecasts, evidence)}
         detector._model_of_others = None
         detector.offset_ = np.log(_ALPHA)
         return detector
