@@ -6,7 +6,6 @@
     python asv_bench/experiments/fleets causes FOLDER CAUSES.csv --only "M2AD, ridge"
     python asv_bench/experiments/fleets oil FOLDER OIL.csv
     python asv_bench/experiments/fleets fleet --only "M2AD, ridge"
-    python asv_bench/experiments/fleets released
 
 FOLDER holds SMD, ASD, SMAP and MSL (train, test, label; SMD and ASD also
 interpretation_label), oil3W (x, cls) and SKAB (x, label) as NumPy archives. The file
@@ -18,8 +17,7 @@ overlaps none. Beside it are the detector's own intervals, as many flags at rand
 same alarms at another time, and the alarm that never ends. `ablation` does it for
 thresholds and densities. `causes` ranks the sensors of labelled events, `oil` measures
 wells and the runs of a water circuit as systems of one model or of many, and `fleet`
-measures seconds and memory of simulated machines; `released` those of the authors'
-procedure for one machine of them.
+measures seconds and memory of simulated machines.
 """
 
 import argparse
@@ -27,9 +25,8 @@ from pathlib import Path
 
 from detectors import DETECTORS
 from events import ablation, events
-from released import released
 from root_causes import root_causes
-from speed import simulated, speed
+from speed import speed
 from wells import wells
 
 
@@ -52,10 +49,8 @@ def main():
     commands.choices["events"].add_argument("--seeds", type=int, default=1)
     commands.choices["fleet"].add_argument("--systems", nargs="+", type=int)
     commands.choices["fleet"].set_defaults(systems=[7, 14, 28])
-    commands.add_parser("released")
-    for name in ("fleet", "released"):
-        commands.choices[name].add_argument("--sensors", type=int, default=38)
-        commands.choices[name].add_argument("--steps", type=int, default=24_000)
+    commands.choices["fleet"].add_argument("--sensors", type=int, default=38)
+    commands.choices["fleet"].add_argument("--steps", type=int, default=24_000)
     for name in ("events", "ablation", "causes", "oil"):
         commands.choices[name].add_argument("--jobs", type=int, default=1)
     commands.choices["fleet"].add_argument("--jobs", nargs="+", type=int)
@@ -74,9 +69,6 @@ def run(given):
         root_causes(given.folder, given.file, given.only, given.jobs)
     elif given.command == "oil":
         wells(given.folder, given.file, given.only, given.jobs)
-    elif given.command == "released":
-        parts = [simulated(1, given.sensors, given.steps, k)[:, 1:] for k in (0, 1)]
-        released(*parts)
     else:
         shape = (given.systems, given.sensors, given.steps)
         for name in given.only:
