@@ -18,6 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyod.models.ecod import ECOD
 from pyod.models.iforest import IForest
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -26,7 +27,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_checks import MORE_CHECKS, in_full, missing_checks
 
 import skad
-from skad import GANVAE, BayesianVAE, DConAD, TransDe, UnsupervisedRandomForest
+from skad import (
+    GANVAE,
+    M2AD,
+    BayesianVAE,
+    DConAD,
+    TransDe,
+    UnsupervisedRandomForest,
+)
+from skad.forecasting import LSTMRegressor
 from skad.interop import PyODDetector
 from skad.metrics import get_scorer, get_scorer_names
 
@@ -50,6 +59,22 @@ ESTIMATORS = [
         share_decoder=False,
         constraint="gradient_penalty",
         random_state=0,
+    ),
+    M2AD(forecaster=Ridge(), n_lags=0, smoothing=0, contamination=0.1),
+    M2AD(
+        forecaster=LSTMRegressor(hidden_size=8, n_layers=1, max_epochs=2),
+        smoothing=1,
+        contamination=0.1,
+        random_state=0,
+    ),
+    M2AD(
+        forecaster=Ridge(),
+        n_lags=2,
+        smoothing=1,
+        causal=False,
+        level_weight=1.0,
+        window_size=4,
+        contamination=0.1,
     ),
     TransDe(window_size=1, d_model=8, max_epochs=2, random_state=0),
     TransDe(
@@ -96,6 +121,9 @@ def expected_failed_checks(estimator):
         )
     if isinstance(detector, IForest):
         return {"check_contamination_moves_the_threshold_only": SHIFT}
+    is_causal = isinstance(estimator, M2AD) and estimator.causal
+    if is_causal and not estimator.smoothing and estimator.n_lags == 0:
+        return {}
     if getattr(estimator, "window_size", 1) > 1:
         return dict.fromkeys(NEEDS_NO_CONTEXT, CONTEXT)
     return {}
