@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skad._deep import BaseDeepDetector
+from skad._forecasts import number_of_lags
 from skad._nets._dconad import ReleasedNet, TwoViews, ViewsLoss
 from skad._nets._windows import LastWindows, Windows, row_means
 from skad._sequence import SequenceMixin
@@ -16,13 +17,6 @@ from skad._series_scores import (
     Levels,
     smoothed,
 )
-
-# How many numbers forecasts are made from if the user does not say, and the fewest
-# and most differences of a channel among them.
-_MANY_INPUTS = 400
-_FEWEST_LAGS, _MOST_LAGS = 3, 100
-# Rows for each of these numbers.
-_ROWS_EACH = 4
 
 
 class DConAD(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
@@ -280,11 +274,9 @@ class DConAD(ChannelScoresMixin, SequenceMixin, BaseDeepDetector):
             self.n_lags_ = self._number_of_lags(series)
 
     def _number_of_lags(self, series):
-        n_rows, n_channels = series.values.shape
         n_lags = self.n_lags
         if n_lags is None:
-            n_inputs = min(_MANY_INPUTS, n_rows // _ROWS_EACH)
-            n_lags = min(max(n_inputs // n_channels, _FEWEST_LAGS), _MOST_LAGS)
+            n_lags = number_of_lags(*series.values.shape)
         # The forecast row and the one before it are in the window as well.
         return max(min(n_lags, self.window_size_ - 2), 1)
 

@@ -51,6 +51,31 @@ class MixtureDensity:
         return _log_pvalues(self._laws, values)
 
 
+class NormalDensity:
+    """A normal distribution for each sensor.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_sensors)
+        The residuals of the training rows, NaN where there are none.
+
+    two_sided : bool
+        Whether residuals have a sign, and both ends are abnormal.
+    """
+
+    def __init__(self, values, *, two_sided):
+        self._two_sided = two_sided
+        self._laws = _laws(values, _Normal)
+
+    def log_pvalues(self, values):
+        """Return log p-values of residuals; NaN where there are none."""
+        log_upper = _log_pvalues(self._laws, values)
+        if not self._two_sided:
+            return log_upper
+        log_lower = _log_pvalues(self._laws, values, sign=-1)
+        return np.minimum(np.log(2) + np.minimum(log_upper, log_lower), 0)
+
+
 class EmpiricalDensity:
     """The ranks of residuals among those of their sensor.
 
@@ -73,7 +98,11 @@ class EmpiricalDensity:
         return _log_pvalues(self._laws, values)
 
 
-DENSITIES = {"gmm": MixtureDensity, "empirical": EmpiricalDensity}
+DENSITIES = {
+    "gmm": MixtureDensity,
+    "normal": NormalDensity,
+    "empirical": EmpiricalDensity,
+}
 
 
 def _laws(values, law):
@@ -82,14 +111,22 @@ def _laws(values, law):
     return [law(column) if len(column) else None for column in observed]
 
 
-def _log_pvalues(laws, values):
+def _log_pvalues(laws, values, **side):
     """Return the log p-values of each sensor by its law."""
     result = np.full(values.shape, np.nan)
     for j, law in enumerate(laws):
         if law is not None:
             seen = ~np.isnan(values[:, j])
-            result[seen, j] = np.minimum(law(values[seen, j]), 0)
+            result[seen, j] = np.minimum(law(values[seen, j], **side), 0)
     return result
+
+
+class _Normal:
+    def __init__(self, values):
+        self._mean, self._spread = values.mean(), max(values.std(), _FLOOR)
+
+    def __call__(self, values, sign=1):
+        return log_ndtr(sign * (self._mean - values) / self._spread)
 
 
 class _OneSidedRanks:

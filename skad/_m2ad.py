@@ -98,9 +98,9 @@ class M2AD(GroupsMixin, BaseDetector):
     window_size : int, default=100
         Number of rows of these windows.
 
-    density : {"gmm", "empirical"}, default="gmm"
+    density : {"gmm", "normal", "empirical"}, default="gmm"
         How the p-value of a sensor is found: from a mixture of normal distributions,
-        whose number of components is chosen by BIC, or from ranks.
+        whose number of components is chosen by BIC; from one; or from ranks.
 
     combination : {"fisher", "stouffer", "simes", "cauchy"}, default="fisher"
         How the p-values of sensors become one. Fisher's sum finds weak evidence in many

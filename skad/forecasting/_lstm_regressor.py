@@ -55,7 +55,7 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
     alpha : float, default=100.0
         Penalty on the squared coefficients of the linear part.
 
-    max_epochs : int, default=10
+    max_epochs : int, default=5
         Number of passes over the training data.
 
     batch_size : int, default=16
@@ -155,7 +155,7 @@ class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
         window_size=100,
         n_lags=None,
         alpha=100.0,
-        max_epochs=10,
+        max_epochs=5,
         batch_size=16,
         lr=0.003,
         n_iter_no_change=None,

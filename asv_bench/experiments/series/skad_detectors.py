@@ -1,11 +1,34 @@
 """The detectors of skad, and what each of their parts is worth."""
 
-from skad import DConAD, TransDe
+from sklearn.linear_model import Ridge
+
+from skad import M2AD, DConAD, TransDe
+from skad.forecasting import LSTMRegressor
 
 # As many epochs and the learning rate of the authors' code, on fewer windows.
 RELEASED = {"variant": "released", "max_epochs": 3, "lr": 1e-4, "batch_size": 64}
 UNTRAINED = {"max_epochs": 1, "lr": 1e-12}
+NET = {"forecaster": LSTMRegressor(device="cpu")}
+LINEAR = {"forecaster": Ridge(100.0)}
+BOTH_SIDES = {"causal": False}
+PAPER = {"residual": "point", "density": "normal", "calibration": "gamma", "cv": None}
 PARTS = {
+    "M2AD": (M2AD, NET),
+    "M2AD, both sides": (M2AD, {**NET, **BOTH_SIDES}),
+    "M2AD, linear": (M2AD, LINEAR),
+    "M2AD, linear, sizes of errors only": (M2AD, {**LINEAR, "residual": "point"}),
+    "M2AD, linear, evidence only": (M2AD, {**LINEAR, "residual": "evidence"}),
+    "M2AD, linear, one normal": (M2AD, {**LINEAR, "density": "normal"}),
+    "M2AD, linear, Simes": (M2AD, {**LINEAR, "combination": "simes"}),
+    "M2AD, linear, both sides": (M2AD, {**LINEAR, **BOTH_SIDES}),
+    "M2AD, linear, both sides, no level": (
+        M2AD,
+        {**LINEAR, **BOTH_SIDES, "level_weight": 0},
+    ),
+    "M2AD, the paper's steps": (
+        M2AD,
+        {**PAPER, "forecaster": LSTMRegressor(n_lags=0, max_epochs=35, device="cpu")},
+    ),
     "DConAD": (DConAD, {}),
     "DConAD, untrained": (DConAD, UNTRAINED),
     "DConAD, no contrast": (DConAD, {"contrast_weight": 0}),
@@ -30,8 +53,10 @@ PARTS = {
 
 
 def _scorer(detector_class, params):
+    on = {} if detector_class is M2AD else {"device": "cpu"}
+
     def score(train, test, seed):
-        detector = detector_class(random_state=seed, device="cpu", **params)
+        detector = detector_class(random_state=seed, **on, **params)
         return -detector.fit(train).score_samples(test)
 
     return score
