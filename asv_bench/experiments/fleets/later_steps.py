@@ -4,11 +4,9 @@ from copy import copy
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import norm
 
 from skad import M2AD
 from skad._calibration import CALIBRATIONS
-from skad._densities import DENSITIES
 from skad._system_model import Evidence, Forecasts, SystemModel
 
 _ALPHA = 0.001
@@ -46,22 +44,6 @@ class LaterSteps:
         return detector
 
 
-class Normal:
-    """One normal distribution for each sensor."""
-
-    def __init__(self, values, *, two_sided):
-        self.two_sided = two_sided
-        self.mean = values.mean(axis=0)
-        self.spread = np.maximum(values.std(axis=0), 0.01)
-
-    def log_pvalues(self, values):
-        """Return the log p-values of sensors."""
-        z = (values - self.mean) / self.spread
-        if not self.two_sided:
-            return norm.logsf(z)
-        return np.minimum(np.log(2) + norm.logsf(np.abs(z)), 0)
-
-
 class FourSigma:
     """A threshold four standard deviations above the mean, as if for a p-value."""
 
@@ -75,5 +57,4 @@ class FourSigma:
         return np.log(_ALPHA) * z / 4
 
 
-DENSITIES["normal"] = Normal
 CALIBRATIONS["four sigma"] = FourSigma
