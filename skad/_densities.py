@@ -26,31 +26,6 @@ _N_ITER = 300
 _TOL = 1e-6
 
 
-class MixtureDensity:
-    """A mixture of normal distributions for each sensor.
-
-    Residuals are bent first, so that a mixture of few components has their tail: the
-    logarithm of those that are positive, the inverse hyperbolic sine of others.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_sensors)
-        The residuals of the training rows in the order of time, NaN where there are
-        none.
-
-    two_sided : bool
-        Whether residuals have a sign, and both ends are abnormal.
-    """
-
-    def __init__(self, values, *, two_sided):
-        law = _TwoSidedMixture if two_sided else _OneSidedMixture
-        self._laws = _laws(values, law)
-
-    def log_pvalues(self, values):
-        """Return log p-values of residuals; NaN where there are none."""
-        return _log_pvalues(self._laws, values)
-
-
 class NormalDensity:
     """A normal distribution for each sensor.
 
@@ -76,6 +51,31 @@ class NormalDensity:
         return np.minimum(np.log(2) + np.minimum(log_upper, log_lower), 0)
 
 
+class MixtureDensity:
+    """A mixture of normal distributions for each sensor.
+
+    Residuals are bent first, so that a mixture of few components has their tail: the
+    logarithm of those that are positive, the inverse hyperbolic sine of others.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_sensors)
+        The residuals of the training rows in the order of time, NaN where there are
+        none.
+
+    two_sided : bool
+        Whether residuals have a sign, and both ends are abnormal.
+    """
+
+    def __init__(self, values, *, two_sided):
+        law = _TwoSidedMixture if two_sided else _OneSidedMixture
+        self._laws = _laws(values, law)
+
+    def log_pvalues(self, values):
+        """Return log p-values of residuals; NaN where there are none."""
+        return _log_pvalues(self._laws, values)
+
+
 class EmpiricalDensity:
     """The ranks of residuals among those of their sensor.
 
@@ -99,8 +99,8 @@ class EmpiricalDensity:
 
 
 DENSITIES = {
-    "gmm": MixtureDensity,
     "normal": NormalDensity,
+    "gmm": MixtureDensity,
     "empirical": EmpiricalDensity,
 }
 

@@ -78,7 +78,7 @@ class M2AD(GroupsMixin, BaseDetector):
         takes a quarter of the time, and makes p-values too small.
 
     residual : {"point", "signed", "area", "evidence"} or tuple of them, \
-            default=("point", "signed", "evidence")
+            default=('point', 'signed', 'evidence')
         What is averaged over time: the sizes of errors; errors with their sign; the
         area between readings and forecasts over ten rows, with its sign; or minus the
         logarithm of the p-value of an error. Of several, the one that is least usual
@@ -98,9 +98,9 @@ class M2AD(GroupsMixin, BaseDetector):
     window_size : int, default=100
         Number of rows of these windows.
 
-    density : {"gmm", "normal", "empirical"}, default="gmm"
-        How the p-value of a sensor is found: from a mixture of normal distributions,
-        whose number of components is chosen by BIC; from one; or from ranks.
+    density : {"normal", "gmm", "empirical"}, default="normal"
+        How the p-value of a sensor is found: from a normal distribution; from a mixture
+        of them, whose number of components is chosen by BIC; or from ranks.
 
     combination : {"fisher", "stouffer", "simes", "cauchy"}, default="fisher"
         How the p-values of sensors become one. Fisher's sum finds weak evidence in many
@@ -228,7 +228,7 @@ class M2AD(GroupsMixin, BaseDetector):
         causal=True,
         level_weight=24.0,
         window_size=100,
-        density="gmm",
+        density="normal",
         combination="fisher",
         calibration="pareto",
         alpha=0.001,

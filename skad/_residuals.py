@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import lfilter
 
-from skad._densities import MixtureDensity
+from skad._densities import DENSITIES
 
 RESIDUALS = ("point", "signed", "area", "evidence")
 
@@ -30,10 +30,14 @@ class Residuals:
     causal : bool, default=True
         Whether the mean is over the rows up to a row, instead of as many on both sides
         of it.
+
+    density : str, default="normal"
+        The distribution of sizes of errors that "evidence" takes p-values from.
     """
 
-    def __init__(self, kind, smoothing, *, causal=True):
+    def __init__(self, kind, smoothing, *, causal=True, density="normal"):
         self.kind = kind
+        self._density = DENSITIES[density]
         self._causal = causal
         self._share = 1 / (1 + (smoothing if causal else smoothing / 2))
 
@@ -59,7 +63,7 @@ class Residuals:
             The residuals.
         """
         if self.kind == "evidence":
-            self._density = MixtureDensity(np.abs(errors), two_sided=False)
+            self._law = self._density(np.abs(errors), two_sided=False)
         scale = _AREA - 1 if self.kind == "area" else 1
         counts = np.maximum(np.sum(~np.isnan(errors), axis=0), 1)
         self.usual = scale * np.nansum(self._sizes(errors), axis=0) / counts
@@ -100,7 +104,7 @@ class Residuals:
         if self.kind == "point":
             return np.abs(errors)
         if self.kind == "evidence":
-            return -self._density.log_pvalues(np.abs(errors))
+            return -self._law.log_pvalues(np.abs(errors))
         return errors
 
     def _means(self, sizes, last):

@@ -67,7 +67,9 @@ class Evidence:
         errors, levels = errors[:, self.sensors], levels[:, self.sensors]
         self._residuals, self._densities, found = [], [], []
         for kind in recipe.residual:
-            residuals = Residuals(kind, recipe.smoothing, causal=recipe.causal)
+            residuals = Residuals(
+                kind, recipe.smoothing, causal=recipe.causal, density=recipe.density
+            )
             values = residuals.fit(errors, bounds)
             two_sided = residuals.two_sided
             density = DENSITIES[recipe.density](values, two_sided=two_sided)
@@ -313,5 +315,6 @@ def _strongest(log_pvalues):
     if n == 1:
         return least
     # Where p is small, 1 - (1 - p)^n is n p.
-    exact = np.log(-np.expm1(n * np.log1p(-np.exp(np.minimum(least, -1e-15)))))
+    large = np.clip(least, _SMALL, -1e-15)
+    exact = np.log(-np.expm1(n * np.log1p(-np.exp(large))))
     return np.where(least < _SMALL, least + np.log(n), exact)

@@ -15,6 +15,11 @@ from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
 
 from skad import M2AD
+from skad._calibration import CALIBRATIONS
+from skad._combination import COMBINATIONS
+from skad._densities import DENSITIES
+from skad._residuals import RESIDUALS
+from skad._system_model import _strongest
 from skad.datasets import make_sensor_series
 from skad.forecasting import LSTMRegressor
 
@@ -229,6 +234,70 @@ def test_a_state_is_not_changed_by_its_use(detector):
     assert list(other) == ["a", "b"]
 
 
+def test_rows_on_both_sides_count_if_they_are_allowed_to(detector, faulty):
+    both = linear(causal=False).fit(fleet())
+    changed = faulty.copy()
+    changed.loc[901:, SENSORS] += 1e3
+    before = slice(890, 900)
+    assert_array_equal(
+        detector.score_samples(changed)[before], detector.score_samples(faulty)[before]
+    )
+    later, scores = both.score_samples(changed)[before], both.score_samples(faulty)
+    assert np.all(later < scores[before])
+    found = both.intervals(faulty)
+    assert found[np.argmin(found.log_pvalue)].sensors[0] == "heat"
+    with pytest.raises(ValueError, match="causal is False: a score then depends on"):
+        both.score_next(faulty)
+
+
+def test_levels_of_windows_count_on_both_sides_only():
+    X, new = fleet(), fleet(seed=1)
+    shifted = new.assign(heat=new["heat"] + 0.7 * np.sin(np.arange(1800) / 1000))
+    scores = {
+        (causal, weight): linear(causal=causal, level_weight=weight, window_size=50)
+        .fit(X)
+        .score_samples(shifted)
+        for causal in (True, False)
+        for weight in (0.0, 24.0)
+    }
+    assert_array_equal(scores[True, 0.0], scores[True, 24.0])
+    assert not np.array_equal(scores[False, 0.0], scores[False, 24.0])
+
+
+def test_contributions_of_levels_sum_to_the_evidence():
+    X = fleet()
+    X.loc[700:800, "heat"] += 2 * X["heat"].std()
+    parts = [
+        linear(causal=False, level_weight=w).fit(fleet()).explain(X)
+        for w in (0.0, 10.0)
+    ]
+    difference = parts[1] - parts[0]
+    assert np.all(difference >= 0)
+    assert difference[700:800].sum(axis=0).argmax() == 1
+
+
+@given(st.lists(st.floats(-800, 0), min_size=2, max_size=4))
+def test_the_least_of_several_pvalues_is_adjusted_for_their_number(log_pvalues):
+    found = _strongest([np.array([p]) for p in log_pvalues])[0]
+    n, least = len(log_pvalues), min(log_pvalues)
+    expected = (
+        np.log1p(-((1 - np.exp(least)) ** n)) if least > -20 else least + np.log(n)
+    )
+    if np.exp(least) < 1 - 1e-6:
+        assert_allclose(found, expected, rtol=1e-6)
+    assert least <= found <= 0
+
+
+def test_several_kinds_of_residuals_see_what_each_sees(faulty):
+    one = linear(residual="point").fit(fleet())
+    several = linear(residual=("point", "signed")).fit(fleet())
+    slow = fleet(seed=1)
+    slow.loc[900:950, "heat"] += 0.4 * slow.loc[600:1200, "heat"].std()
+    assert several.score_samples(slow)[900:950].min() < (
+        one.score_samples(slow)[900:950].min()
+    )
+
+
 def test_groups_are_series_of_a_system(detector):
     X = pd.concat([machine("a", seed=1), machine("a", seed=2)])
     runs = np.repeat([0, 1], 600)
@@ -318,9 +387,9 @@ def test_weights_multiply_what_sensors_say(detector, faulty):
     assert_allclose(weighted, detector.explain(faulty)[:, :3] * [0.5, 3, 0.5])
 
 
-@pytest.mark.parametrize("density", ["gmm", "empirical"])
-@pytest.mark.parametrize("combination", ["fisher", "stouffer", "simes", "cauchy"])
-@pytest.mark.parametrize("residual", ["point", "signed", "area"])
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("combination", COMBINATIONS)
+@pytest.mark.parametrize("residual", RESIDUALS)
 def test_every_way_finds_the_fault(density, combination, residual, faulty):
     detector = linear(density=density, combination=combination, residual=residual)
     scores = detector.fit(fleet()).score_samples(faulty)
@@ -329,7 +398,7 @@ def test_every_way_finds_the_fault(density, combination, residual, faulty):
     assert detector.explain(faulty)[900:945].sum(axis=0).argmax() == 1
 
 
-@pytest.mark.parametrize("calibration", ["pareto", "gamma", "empirical", "chi2"])
+@pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_every_calibration_finds_the_fault(calibration, faulty):
     scores = linear(calibration=calibration).fit(fleet()).score_samples(faulty)
     usual = np.delete(scores, np.r_[900:1000])
@@ -387,6 +456,9 @@ def test_jobs_change_nothing(faulty):
 @pytest.mark.parametrize(
     ("params", "X", "message"),
     [
+        ({"residual": ("point", "round")}, fleet(), "residual is .*'round'"),
+        ({"residual": ()}, fleet(), "residual is .*; expected one of"),
+        ({"residual": ("area", "area")}, fleet(), "a tuple of different ones"),
         ({"weights": {"cold": 1}}, fleet(), "weights names 'cold'"),
         ({"system": "plant"}, fleet(), "system='plant' names 'plant'"),
         ({"covariates": ["x"]}, fleet(), "covariates=.'x'. names 'x'"),

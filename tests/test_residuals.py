@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skad._residuals import Residuals
+from skad._densities import DENSITIES
+from skad._residuals import RESIDUALS, Residuals
 
-KINDS = ("point", "signed", "area")
+KINDS = pytest.mark.parametrize("kind", RESIDUALS)
 BOUNDS = np.array([0, 40, 100])
 ERRORS = np.random.default_rng(0).normal(0.5, 1.0, size=(100, 3))
 
@@ -45,7 +46,7 @@ def test_an_area_is_the_trapezoid_over_ten_rows():
     assert_allclose(areas[9:], expected)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@KINDS
 def test_a_series_of_usual_errors_begins_as_it_goes_on(kind):
     usual = np.full((30, 3), 0.7)
     residuals = Residuals(kind, 10.0)
@@ -54,7 +55,7 @@ def test_a_series_of_usual_errors_begins_as_it_goes_on(kind):
     assert_allclose(found, np.broadcast_to(found[-1], found.shape))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@KINDS
 def test_each_series_of_the_training_data_begins_anew(kind):
     residuals = Residuals(kind, 4.0)
     together = residuals.fit(ERRORS, BOUNDS)
@@ -62,7 +63,7 @@ def test_each_series_of_the_training_data_begins_anew(kind):
 
 
 @given(
-    st.sampled_from(KINDS),
+    st.sampled_from(RESIDUALS),
     st.lists(st.integers(0, 60), max_size=6),
     st.floats(0, 30),
     st.booleans(),
@@ -79,7 +80,7 @@ def test_rows_in_pieces_get_the_residuals_of_the_whole(kind, cuts, smoothing, ga
     assert_allclose(np.concatenate(parts), in_one_go(residuals, errors), atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@KINDS
 def test_a_gap_counts_as_usual_and_has_no_residual(kind):
     residuals = fitted(kind)
     errors = ERRORS[:30].copy()
@@ -93,8 +94,41 @@ def test_a_gap_counts_as_usual_and_has_no_residual(kind):
     assert_allclose(found[:, others], complete[:, others])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@KINDS
 def test_only_residuals_without_a_sign_are_one_sided(kind):
-    assert fitted(kind).two_sided is (kind != "point")
+    has_sign = kind in ("signed", "area")
+    assert fitted(kind).two_sided is has_sign
     smallest = in_one_go(fitted(kind), ERRORS).min()
-    assert (smallest < 0) == (kind != "point")
+    assert (smallest < 0) == has_sign
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+def test_evidence_is_minus_the_log_of_the_pvalue_of_a_size(density):
+    residuals = Residuals("evidence", 0.0, density=density)
+    found = residuals.fit(ERRORS, BOUNDS)
+    law = DENSITIES[density](np.abs(ERRORS), two_sided=False)
+    assert_allclose(found, -law.log_pvalues(np.abs(ERRORS)))
+
+
+@KINDS
+def test_means_of_both_sides_are_the_same_backwards(kind):
+    if kind == "area":  # it looks back itself
+        return
+    residuals = Residuals(kind, 10.0, causal=False)
+    errors = np.random.default_rng(1).normal(size=(500, 2))
+    found = residuals.fit(errors, np.array([0, 500]))
+    backwards = in_one_go(residuals, errors[::-1])[::-1]
+    assert_allclose(found[100:400], backwards[100:400], rtol=1e-6)
+
+
+def test_means_of_both_sides_have_the_width_of_the_others():
+    impulse = np.zeros((401, 1))
+    impulse[200] = 1.0
+    widths = {}
+    for causal in (True, False):
+        residuals = Residuals("signed", 10.0, causal=causal)
+        residuals.fit(np.zeros((401, 1)), np.array([0, 401]))
+        weights = in_one_go(residuals, impulse)[:, 0]
+        distance = np.abs(np.arange(401) - 200)
+        widths[causal] = weights @ distance / weights.sum()
+    assert 0.4 < widths[False] / widths[True] < 1.0

@@ -18,7 +18,7 @@ PARTS = {
     "M2AD, linear": (M2AD, LINEAR),
     "M2AD, linear, sizes of errors only": (M2AD, {**LINEAR, "residual": "point"}),
     "M2AD, linear, evidence only": (M2AD, {**LINEAR, "residual": "evidence"}),
-    "M2AD, linear, one normal": (M2AD, {**LINEAR, "density": "normal"}),
+    "M2AD, linear, mixtures": (M2AD, {**LINEAR, "density": "gmm"}),
     "M2AD, linear, Simes": (M2AD, {**LINEAR, "combination": "simes"}),
     "M2AD, linear, both sides": (M2AD, {**LINEAR, **BOTH_SIDES}),
     "M2AD, linear, both sides, no level": (
