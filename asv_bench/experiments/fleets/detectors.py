@@ -17,7 +17,6 @@ DETECTORS = {
     "M2AD, both sides": {"causal": False},
     "M2AD, paper": PAPER,
     "M2AD, ridge": RIDGE,
-    "M2AD, ridge, normal": {**RIDGE, "density": "normal"},
     "M2AD, ridge, both sides": {**RIDGE, "causal": False},
     "M2AD, ridge, paper": {**RIDGE, **PAPER},
 }
