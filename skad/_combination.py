@@ -1,8 +1,6 @@
 """From the p-values of the sensors of a row to one statistic.
 
-Everything is computed from logarithms: a p-value of 1e-5000 is one like any other.
-A sensor that was not observed says what is usual.
-"""
+Everything is computed from logarithms: a p-value of 1e-5000 is one like any other."""
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
@@ -24,21 +22,16 @@ class Combination:
     log_combined : callable
         From log p-values of shape (n_rows, n_sensors) and weights which sum to 1 to
         logs of combined p-values.
-
-    usual : float
-        The p-value that a sensor has if it was not observed.
     """
 
-    def __init__(self, log_combined, usual):
+    def __init__(self, log_combined):
         self._log_combined = log_combined
-        self._log_usual = np.log(usual)
 
     def __call__(self, log_pvalues, weights):
         """Return the statistic of each row, 0 or more, high where it is abnormal."""
         has_say = weights > 0
         log_pvalues, weights = log_pvalues[:, has_say], weights[has_say]
-        filled = np.where(np.isnan(log_pvalues), self._log_usual, log_pvalues)
-        log_combined = self._log_combined(filled, weights / weights.sum())
+        log_combined = self._log_combined(log_pvalues, weights / weights.sum())
         return -2 * np.minimum(log_combined, 0)
 
     def null_shape(self, weights):
@@ -51,7 +44,7 @@ class Fisher:
 
     def __call__(self, log_pvalues, weights):
         """Return the statistic of each row, 0 or more, high where it is abnormal."""
-        return np.where(np.isnan(log_pvalues), 2.0, -2 * log_pvalues) @ weights
+        return -2 * log_pvalues @ weights
 
     def null_shape(self, weights):
         """Return shape and scale of the Gamma distribution with the same moments."""
@@ -94,7 +87,7 @@ def _cauchy(log_pvalues, weights):
 
 COMBINATIONS = {
     "fisher": Fisher(),
-    "stouffer": Combination(_stouffer, 0.5),
-    "simes": Combination(_simes, 1.0),
-    "cauchy": Combination(_cauchy, 0.5),
+    "stouffer": Combination(_stouffer),
+    "simes": Combination(_simes),
+    "cauchy": Combination(_cauchy),
 }

@@ -146,10 +146,9 @@ class FleetColumns:
         n_rows = len(table)
         of_system, labels = self._system_codes(table)
         of_run, _ = group_codes(groups, n_rows)
-        values, covariates = self._numbers(estimator, table, reset=reset)
+        numbers = self._numbers(estimator, table, reset=reset)
         # Stable: rows of a series stay in the order of time.
         order = np.lexsort((of_run, of_system))
-        values, covariates = values[order], covariates[order]
         of_system, of_run = of_system[order], of_run[order]
         changes = (np.diff(of_system) != 0) | (np.diff(of_run) != 0)
         starts = np.r_[0, np.flatnonzero(changes) + 1, n_rows]
@@ -157,9 +156,11 @@ class FleetColumns:
         systems = {}
         for label, first, last in zip(labels, edges[:-1], edges[1:], strict=True):
             bounds = starts[(starts >= first) & (starts <= last)] - first
-            rows = slice(first, last)
-            series = Series(values[rows], bounds, order[rows])
-            systems[label] = System(label, series, covariates[rows])
+            place = order[first:last]
+            rows = numbers[_as_slice(place)]
+            values = rows[:, _as_slice(self._places(self.sensors))]
+            covariates = rows[:, self._places(self.covariates)]
+            systems[label] = System(label, Series(values, bounds, place), covariates)
         return systems
 
     def _system_codes(self, table):
@@ -170,7 +171,7 @@ class FleetColumns:
         return group_codes(column, len(table), name)
 
     def _numbers(self, estimator, table, *, reset):
-        """Return the values of the sensors and of the covariates."""
+        """Return the columns of sensors and covariates, in their order, as floats."""
         chosen = [j for j in range(table.shape[1]) if j != self.system]
         lacks = self.allow_nan or self.system is not None
         numbers = check_array(
@@ -181,17 +182,27 @@ class FleetColumns:
             estimator=estimator,
             input_name="X",
         )
-        place = {j: k for k, j in enumerate(chosen)}
-        covariates = numbers[:, [place[j] for j in self.covariates]]
-        if np.isnan(covariates).any():
-            j = self.covariates[int(np.isnan(covariates).any(axis=0).argmax())]
+        gaps = np.isnan(numbers[:, self._places(self.covariates)]).any(axis=0)
+        if gaps.any():
+            name = self._names[self.covariates[int(gaps.argmax())]]
             raise ValueError(
-                f"covariates: column {self._names[j]!r} contains NaN; a forecast needs "
-                "the covariates of every row."
+                f"covariates: column {name!r} contains NaN; a forecast needs the "
+                "covariates of every row."
             )
-        if not self.covariates:
-            return numbers, covariates
-        return numbers[:, [place[j] for j in self.sensors]], covariates
+        return numbers
+
+    def _places(self, columns):
+        """Return where columns are once that of the system is left out."""
+        if self.system is None:
+            return columns
+        return [j - (j > self.system) for j in columns]
+
+
+def _as_slice(places):
+    """Return a slice for places side by side, of which an array gives a view."""
+    if np.all(np.diff(places) == 1):
+        return slice(places[0], places[-1] + 1)
+    return places
 
 
 def in_order_of_rows(systems, results):
@@ -212,7 +223,7 @@ def in_order_of_rows(systems, results):
     """
     results = np.concatenate(list(results))
     found = np.empty_like(results)
-    found[_places(systems)] = results
+    found[_rows_of(systems)] = results
     return found
 
 
@@ -228,7 +239,7 @@ def series_rows(systems):
     """Return which of the caller's rows are of one series."""
     lengths = [system.series.lengths for system in systems.values()]
     bounds = np.r_[0, np.cumsum(np.concatenate(lengths))]
-    return SeriesRows(_places(systems), bounds)
+    return SeriesRows(_rows_of(systems), bounds)
 
 
 def check_system(system, weights):
@@ -244,7 +255,7 @@ def check_system(system, weights):
         )
 
 
-def _places(systems):
+def _rows_of(systems):
     return np.concatenate([system.series.place for system in systems.values()])
 
 

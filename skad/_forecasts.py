@@ -27,10 +27,14 @@ class State(NamedTuple):
 
     memory : object
         What the regressor remembers; None at the beginning, or if it does not.
+
+    n_left : int
+        The number of rows to come before there is a forecast.
     """
 
     lags: np.ndarray
     memory: object
+    n_left: int
 
     def completed(self, row):
         """Return the state with gaps in the last row filled from another one."""
@@ -38,7 +42,7 @@ class State(NamedTuple):
         if not missing.any():
             return self
         last = np.where(missing, row, self.lags[-1:])
-        return State(np.concatenate([self.lags[:-1], last]), self.memory)
+        return self._replace(lags=np.concatenate([self.lags[:-1], last]))
 
 
 class Forecaster:
@@ -86,10 +90,15 @@ class Forecaster:
             self.n_lags = 1 if self._remembers else number_of_lags(*values.shape)
         inputs = []
         for rows in series.slices():
-            before = self.start(values[rows.start]).lags
+            before = np.repeat(values[rows.start : rows.start + 1], self.n_lags, axis=0)
             known = np.concatenate([before, values[rows]])
             inputs.append(self._inputs(known, covariates[rows]))
         self._fit_regressor(np.concatenate(inputs), values, context)
+        n_known = self.n_lags
+        if self._remembers:
+            n_known = max(n_known, getattr(self.regressor, "n_lags_", 0))
+        # Some rows must be left to learn from what errors are usual.
+        self._n_first = min(n_known, int(series.lengths.max()) // 2)
         return self
 
     def start(self, row):
@@ -106,7 +115,7 @@ class Forecaster:
             The state.
         """
         row = np.nan_to_num(row)[np.newaxis]
-        return State(np.repeat(row, self.n_lags, axis=0), None)
+        return State(np.repeat(row, self.n_lags, axis=0), None, self._n_first)
 
     def forecast(self, values, covariates, state):
         """Forecast the next rows of a series, each from those before it.
@@ -125,11 +134,13 @@ class Forecaster:
         Returns
         -------
         forecasts : ndarray of shape (n_rows, n_sensors)
-            The forecasts.
+            The forecasts. NaN where a series has too few rows yet: what was before
+            them is a guess.
 
         state : State
             The state after these rows.
         """
+        n_left = state.n_left
         forecasts, first = np.empty(values.shape), 0
         gaps = np.flatnonzero(np.isnan(values).any(axis=1))
         for last in np.unique([*gaps, len(values) - 1]):
@@ -137,7 +148,8 @@ class Forecaster:
             found, state = self._forecast(values[rows], covariates[rows], state)
             forecasts[rows], first = found, last + 1
             state = state.completed(found[-1:])
-        return forecasts, state
+        forecasts[:n_left] = np.nan
+        return forecasts, state._replace(n_left=max(n_left - len(values), 0))
 
     def _forecast(self, values, covariates, state):
         """Forecast rows of which only the last may have gaps; these it leaves."""
@@ -150,7 +162,7 @@ class Forecaster:
             inputs = self._inputs(before, covariates[rows])
             found, memory = self._predict(inputs, memory)
             forecasts[rows] = found.reshape(len(inputs), -1)
-        return forecasts, State(known[len(values) :], memory)
+        return forecasts, state._replace(lags=known[len(values) :], memory=memory)
 
     @property
     def _remembers(self):

@@ -76,7 +76,9 @@ class Evidence:
             self._residuals.append(residuals)
             self._densities.append(density)
             found.append(density.log_pvalues(values))
-        statistics = self._statistics(_strongest(found), levels)
+        of_sensors = _strongest(found)
+        self._usual = np.nanmean(of_sensors, axis=0)
+        statistics = self._statistics(of_sensors, levels)
         null_shape = self.combination.null_shape(self.weights)
         self.calibration = CALIBRATIONS[recipe.calibration](statistics, null_shape)
 
@@ -99,7 +101,9 @@ class Evidence:
         return of_rows, found, after
 
     def _statistics(self, of_sensors, levels):
-        combined = self.combination(of_sensors, self.weights)
+        # A sensor without a p-value says what it says on average.
+        known = np.where(np.isnan(of_sensors), self._usual, of_sensors)
+        combined = self.combination(known, self.weights)
         return combined + self._level_terms(levels).sum(axis=1)
 
     def _level_terms(self, levels):
@@ -107,35 +111,42 @@ class Evidence:
 
 
 class Forecasts:
-    """What turns readings into errors of forecasts, and into levels of windows.
+    """What turns readings into errors of forecasts, and into levels of windows."""
 
-    Parameters
-    ----------
-    system : System
-        The training rows.
+    def fit(self, system, recipe):
+        """Learn from training rows, and return their errors and levels.
 
-    recipe : Recipe
-        The parameters.
+        Parameters
+        ----------
+        system : System
+            The training rows.
 
-    Attributes
-    ----------
-    errors, levels : ndarray of shape (n_rows, n_sensors)
-        Those of the training rows.
-    """
+        recipe : Recipe
+            The parameters.
 
-    def __init__(self, system, recipe):
+        Returns
+        -------
+        errors : ndarray of shape (n_rows, n_sensors)
+            The errors of forecasts that were made without knowing a row, NaN where
+            there are none.
+
+        levels : ndarray of shape (n_rows, n_sensors)
+            How unusual the windows are that hold a row.
+        """
         bounds = system.series.bounds
-        self._of_sensors = ChannelScaler(system.series)
-        self._of_covariates = ChannelScaler(Series(system.covariates, bounds))
-        scaled = self._of_sensors(system.series.values)
-        covariates = self._of_covariates(system.covariates)
+        # Sums depend on where the rows lie, which is not the same in another process.
+        values = np.ascontiguousarray(system.series.values)
+        covariates = np.ascontiguousarray(system.covariates)
+        self._of_sensors = ChannelScaler(Series(values, bounds))
+        self._of_covariates = ChannelScaler(Series(covariates, bounds))
+        scaled, covariates = self._of_sensors(values), self._of_covariates(covariates)
         known = _without_gaps(scaled, bounds)
         self._forecaster = _fitted(recipe, recipe.n_lags, known, covariates)
-        expected = self._cross_fitted(known, covariates, recipe)
+        errors = scaled - self._cross_fitted(known, covariates, recipe)
         self._levels = None
         if recipe.level_weight and not recipe.causal:
             self._levels = Levels(known, recipe.window_size)
-        self.errors, self.levels = scaled - expected, self._excess(scaled, bounds)
+        return errors, self._excess(scaled, bounds)
 
     def start(self, values):
         """Return the state before the first of these rows of a series."""
@@ -239,9 +250,9 @@ class SystemModel:
 
 def fitted_alone(system, recipe):
     """Return the model of a system that learns from its own rows only."""
-    forecasts = Forecasts(system, recipe)
-    errors, levels = forecasts.errors, forecasts.levels
-    evidence = Evidence(errors, levels, system.series.bounds, recipe)
+    forecasts = Forecasts()
+    found = forecasts.fit(system, recipe)
+    evidence = Evidence(*found, system.series.bounds, recipe)
     return SystemModel(forecasts, evidence)
 
 
@@ -250,9 +261,8 @@ def fitted_together(systems, recipe):
 
     All share the forecaster; what errors are usual is of a system, or of all rows.
     """
-    together = _joined(systems)
-    forecasts = Forecasts(together, recipe)
-    errors, levels = forecasts.errors, forecasts.levels
+    together, forecasts = _joined(systems), Forecasts()
+    errors, levels = forecasts.fit(together, recipe)
     models, first = [], 0
     for system in systems:
         rows = slice(first, first + len(system))

@@ -113,21 +113,6 @@ def test_certainly_usual_sensors_do_not_hide_the_others(name):
     assert statistic > 1000
 
 
-@pytest.mark.parametrize(
-    ("name", "usual"),
-    [("fisher", np.exp(-1)), ("stouffer", 0.5), ("simes", 1.0), ("cauchy", 0.5)],
-)
-def test_sensors_that_were_not_observed_say_what_is_usual(name, usual):
-    log_p = np.log(pvalues())
-    holes, filled = log_p.copy(), log_p.copy()
-    holes[::3, 1], filled[::3, 1] = np.nan, np.log(usual)
-    holes[5], filled[5] = np.nan, np.log(usual)
-    combination = COMBINATIONS[name]
-    assert_allclose(
-        combination(holes, WEIGHTS), combination(filled, WEIGHTS), atol=1e-12
-    )
-
-
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_sensors_without_weight_have_no_say(name):
     log_p = np.log(pvalues())

@@ -26,7 +26,7 @@ from scipy.signal import lfilter
 from sklearn.linear_model import Ridge
 
 from skad import M2AD
-from skad._system_model import Evidence
+from skad._system_model import Evidence, Forecasts, SystemModel
 
 NOMINAL = (0.01, 0.001)
 NOISES = ("normal", "heavy", "heavy together")
@@ -71,21 +71,25 @@ def repeat(cell, way, repetition):
     rng = np.random.default_rng(seed)
     new = innovations(rng, N_BEFORE + N_TRAIN + N_TEST, *kind)
     X = lfilter([1], [1, -MEMORY], new, axis=0)[N_BEFORE:]
-    detector = M2AD(forecaster=Ridge(), smoothing=smoothing, **way).fit(X[:N_TRAIN])
+    detector = M2AD(forecaster=Ridge(), smoothing=smoothing, **way)
     line = {**dict(zip(CELL, cell, strict=True)), **way, "repetition": repetition}
     return [
-        {**line, "calibration": name, **_ratios(_with_calibration(detector, name), X)}
-        for name in CALIBRATIONS
+        {**line, "calibration": name, **_ratios(fitted, X)}
+        for name, fitted in _fitted(detector, X[:N_TRAIN])
     ]
 
 
-def _with_calibration(detector, name):
-    """Return the detector with another last step; the others are not done again."""
-    (model,) = detector._models.values()
-    learnt, bounds = model.forecasts, np.array([0, N_TRAIN])
-    recipe = replace(detector._recipe(), calibration=name)
-    model.evidence = Evidence(learnt.errors, learnt.levels, bounds, recipe)
-    return detector
+def _fitted(detector, X):
+    """Yield the detector with each calibration; other steps are not done again."""
+    (system,) = detector._validate(X, reset=True).values()
+    recipe, forecasts = detector._recipe(), Forecasts()
+    found = forecasts.fit(system, recipe)
+    detector._model_of_others, detector.offset_ = None, 0.0
+    for name in CALIBRATIONS:
+        judged = replace(recipe, calibration=name)
+        evidence = Evidence(*found, system.series.bounds, judged)
+        detector._models = {None: SystemModel(forecasts, evidence)}
+        yield name, detector
 
 
 def _ratios(detector, X):

@@ -30,13 +30,13 @@ class LaterSteps:
         systems = self._detector._validate(entity.train, reset=True)
         (self._system,) = systems.values()
         self._recipe = self._detector._recipe()
-        self._forecasts = Forecasts(self._system, self._recipe)
+        self._forecasts = Forecasts()
+        self._found = self._forecasts.fit(self._system, self._recipe)
 
     def judged_by(self, **changes):
         """Return a fitted detector with other later steps."""
         recipe = replace(self._recipe, **changes)
-        errors, levels = self._forecasts.errors, self._forecasts.levels
-        evidence = Evidence(errors, levels, self._system.series.bounds, recipe)
+        evidence = Evidence(*self._found, self._system.series.bounds, recipe)
         detector = copy(self._detector)
         detector._models = {None: SystemModel(self._forecasts, evidence)}
         detector._model_of_others = None
