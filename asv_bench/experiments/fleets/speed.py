@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from detectors import DETECTORS
+from joblib.externals.loky import get_reusable_executor
 from scipy.signal import lfilter
 
 from skad import M2AD
@@ -63,6 +64,7 @@ def _work(marks, name, shape, n_jobs):
     detector.score_samples(X)
     marks.send(None)
     marks.recv()  # the books of a process end with it
+    get_reusable_executor().shutdown()  # it would be waited for, five minutes long
 
 
 def watched(function, arguments):
