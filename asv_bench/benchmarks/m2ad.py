@@ -2,11 +2,16 @@
 
 import time
 
+import numpy as np
+import pandas as pd
 import torch
+from sklearn.mixture import GaussianMixture
 from torch import nn
 
 from benchmarks._series import SeriesBenchmark, make_series
 from skad import M2AD
+from skad._densities import MixtureDensity
+from skad._residuals import Residuals
 from skad.forecasting import LSTMRegressor
 
 N_ROWS, N_CHANNELS = 24_000, 38
@@ -69,7 +74,7 @@ class Plain:
 class Ours:
     """LSTMRegressor; each row is in two stretches."""
 
-    n_epochs = 10
+    n_epochs = 5
 
     def __init__(self, X):
         self.X = X
@@ -142,3 +147,44 @@ class Memory:
         made = FORECASTERS[forecaster](self.X)
         made.train()
         made.score(1024)
+
+
+class Area:
+    """The areas of ten rows of errors, without a mean."""
+
+    params = ["cumulative sums", "rolling.apply"]
+    param_names = ["way"]
+    timeout = 1800
+
+    def setup(self, way):
+        self.errors = make_series(N_ROWS, N_CHANNELS)
+        self.residuals = Residuals("area", 0.0)
+        self.residuals.fit(self.errors, np.array([0, N_ROWS]))
+
+    def time_areas(self, way):
+        if way == "cumulative sums":
+            self.residuals(self.errors, self.residuals.start())
+        else:
+            pd.DataFrame(self.errors).rolling(10).apply(np.trapezoid, raw=True)
+
+
+class Mixtures:
+    """The mixtures of one to five normal distributions of sensors, the best by BIC."""
+
+    params = [["skad", "scikit-learn"], [1, N_CHANNELS]]
+    param_names = ["library", "n_sensors"]
+    timeout = 1800
+
+    def setup(self, library, n_sensors):
+        if library == "scikit-learn" and n_sensors > 1:
+            raise NotImplementedError  # minutes
+        self.sizes = np.abs(make_series(N_ROWS, n_sensors))
+        MixtureDensity(self.sizes[:100], two_sided=False)  # compiles
+
+    def time_fit(self, library, n_sensors):
+        if library == "skad":
+            MixtureDensity(self.sizes, two_sided=False)
+            return
+        for n_components in range(1, 6):
+            mixture = GaussianMixture(n_components, random_state=0).fit(self.sizes)
+            mixture.bic(self.sizes)
