@@ -17,6 +17,8 @@ from skad._named_columns import (
 from skad._segments import SeriesRows
 from skad._series import Series
 
+# Sums of squares of larger numbers may overflow.
+_LARGEST = 1e100
 # A single row tells nothing of what errors are usual.
 _FEWEST_ROWS = 2
 
@@ -182,6 +184,12 @@ class FleetColumns:
             estimator=estimator,
             input_name="X",
         )
+        largest = np.nanmax(np.abs(numbers), initial=0)
+        if largest > _LARGEST:
+            raise ValueError(
+                f"Input X holds numbers up to {largest:g} in size; expected at most "
+                f"{_LARGEST:g}."
+            )
         gaps = np.isnan(numbers[:, self._places(self.covariates)]).any(axis=0)
         if gaps.any():
             name = self._names[self.covariates[int(gaps.argmax())]]

@@ -406,6 +406,10 @@ class M2AD(GroupsMixin, BaseDetector):
                 "causal is False: a score then depends on later rows, and none can be "
                 "computed as they arrive."
             )
+        if not isinstance(state, dict | None):
+            raise TypeError(
+                f"state is {state!r}; expected what the last call returned, or None."
+            )
         systems = self._validate(X, reset=False)
         state, scores = dict(state or {}), []
         for label, system in systems.items():

@@ -119,6 +119,7 @@ def test_wrong_weights_are_named(weights, message):
         ({"X": TABLE.assign(pump=None)}, "system: column 'pump' has missing labels"),
         ({"X": TABLE.assign(on=np.nan)}, "covariates: column 'on' contains NaN"),
         ({"X": TABLE.assign(heat=np.inf)}, "Input X contains infinity"),
+        ({"X": TABLE.assign(heat=-1e101)}, "numbers up to 1e.101 in size; expected"),
         ({"X": TABLE.assign(heat="hot")}, "could not convert string"),
     ],
 )

@@ -298,6 +298,11 @@ def test_several_kinds_of_residuals_see_what_each_sees(faulty):
     )
 
 
+def test_a_state_is_one_that_was_returned(detector):
+    with pytest.raises(TypeError, match="state is 3; expected what the last call"):
+        detector.score_next(fleet(), 3)
+
+
 def test_groups_are_series_of_a_system(detector):
     X = pd.concat([machine("a", seed=1), machine("a", seed=2)])
     runs = np.repeat([0, 1], 600)
