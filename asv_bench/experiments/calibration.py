@@ -2,6 +2,7 @@
 
     python asv_bench/experiments/calibration.py FALSE_ALARMS.csv
     python asv_bench/experiments/calibration.py FALSE_ALARMS.csv --density gmm
+    python asv_bench/experiments/calibration.py FALSE_ALARMS.csv --forecaster lstm
 
 Sensors are autoregressive, and what is new in them is normal, heavy-tailed (Student's t
 with five degrees of freedom), or heavy-tailed in all sensors at the same time. A
@@ -27,16 +28,18 @@ from sklearn.linear_model import Ridge
 
 from skad import M2AD
 from skad._system_model import Evidence, Forecasts, SystemModel
+from skad.forecasting import LSTMRegressor
 
 NOMINAL = (0.01, 0.001)
 NOISES = ("normal", "heavy", "heavy together")
 SENSORS = (1, 5, 38)
 CORRELATIONS = (0.0, 0.5, 0.9)
-SMOOTHINGS = (0, 10)
+SMOOTHINGS = (10, 0)
+FORECASTERS = {"linear": Ridge(), "lstm": LSTMRegressor(device="cpu", random_state=0)}
 KINDS = (NOISES, SENSORS, CORRELATIONS)
 CALIBRATIONS = ("pareto", "empirical", "gamma", "chi2")
 CELL = ["smoothing", "noise", "sensors", "correlation"]
-WAY = ["density", "combination", "cv"]
+WAY = ["forecaster", "density", "combination", "cv"]
 N_TRAIN, N_TEST, N_BEFORE = 4000, 10_000, 200
 MEMORY = 0.8
 
@@ -71,7 +74,8 @@ def repeat(cell, way, repetition):
     rng = np.random.default_rng(seed)
     new = innovations(rng, N_BEFORE + N_TRAIN + N_TEST, *kind)
     X = lfilter([1], [1, -MEMORY], new, axis=0)[N_BEFORE:]
-    detector = M2AD(forecaster=Ridge(), smoothing=smoothing, **way)
+    params = {**way, "forecaster": FORECASTERS[way["forecaster"]]}
+    detector = M2AD(smoothing=smoothing, **params)
     line = {**dict(zip(CELL, cell, strict=True)), **way, "repetition": repetition}
     return [
         {**line, "calibration": name, **_ratios(fitted, X)}
@@ -138,12 +142,13 @@ def main():
     )
     parser.add_argument("file", type=Path)
     parser.add_argument("--repetitions", type=int, default=20)
+    parser.add_argument("--forecaster", choices=FORECASTERS, default="linear")
     parser.add_argument("--density", default="normal")
     parser.add_argument("--combination", default="fisher")
     parser.add_argument("--cv", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
-    way = dict(zip(WAY, (given.density, given.combination, given.cv), strict=True))
+    way = {name: getattr(given, name) for name in WAY}
     run(given.file, way, given.repetitions, given.jobs)
     table(given.file)
 
