@@ -25,7 +25,7 @@ from skad._intervals import find_intervals, interval_table, system_table
 from skad._residuals import RESIDUALS
 from skad._seeding import seed_nested
 from skad._sequence import GroupsMixin
-from skad._system_model import Recipe, fitted_alone, fitted_together
+from skad._system_model import Recipe, SystemModel, fitted_alone, fitted_together
 from skad.forecasting import LSTMRegressor
 
 
@@ -36,7 +36,8 @@ class M2AD(GroupsMixin, BaseDetector):
     p-value, by the errors that are usual for it; the p-values of all sensors become one
     for the row, calibrated by normal data, so that sensors may depend on each other.
     A threshold then has the same meaning for every system: `alpha` is the share of
-    normal rows below it. Sensors need not be scaled. No score depends on later rows.
+    normal rows below it. Sensors need not be scaled. Unless `causal` is False, no score
+    depends on later rows.
 
     Read more in the :ref:`User Guide <m2ad>`.
 
@@ -399,6 +400,11 @@ class M2AD(GroupsMixin, BaseDetector):
         state : dict
             What the next call needs. It may be copied or pickled, and the one that was
             given stays as it was.
+
+        Raises
+        ------
+        ValueError
+            If `causal` is False.
         """
         check_is_fitted(self)
         if not self.causal:
@@ -482,7 +488,7 @@ class M2AD(GroupsMixin, BaseDetector):
 
     def _explained(self, systems):
         """Return the score of each row, and what each column adds to it."""
-        found = self._judged(systems, _scores_and_terms)
+        found = self._judged(systems, SystemModel.judged)
         scores, terms = (
             in_order_of_rows(systems, part) for part in zip(*found, strict=True)
         )
@@ -535,7 +541,3 @@ class M2AD(GroupsMixin, BaseDetector):
 
 def _scores(model, system):
     return model.judged(system)[0]
-
-
-def _scores_and_terms(model, system):
-    return model.judged(system)

@@ -64,7 +64,7 @@ class Evidence:
         self.sensors = np.flatnonzero(~np.isnan(errors).all(axis=0))
         self.weights = recipe.weights[self.sensors]
         self._level_weights = recipe.level_weight * self.weights
-        errors, levels = errors[:, self.sensors], levels[:, self.sensors]
+        errors, levels = self._of_sensors(errors, levels)
         self._residuals, self._densities, found = [], [], []
         for kind in recipe.residual:
             residuals = Residuals(
@@ -88,7 +88,7 @@ class Evidence:
 
     def __call__(self, errors, levels, state):
         """Return the log p-values of rows, the terms of sensors, and the next state."""
-        errors, levels = errors[:, self.sensors], levels[:, self.sensors]
+        errors, levels = self._of_sensors(errors, levels)
         steps = zip(self._residuals, self._densities, state, strict=True)
         found, after = [], []
         for residuals, density, before in steps:
@@ -99,6 +99,11 @@ class Evidence:
         of_rows = self.calibration.log_pvalues(self._statistics(of_sensors, levels))
         found = terms(of_sensors, self.weights) + self._level_terms(levels)
         return of_rows, found, after
+
+    def _of_sensors(self, errors, levels):
+        """Return both of the sensors that there are; what is missing has no level."""
+        errors, levels = errors[:, self.sensors], levels[:, self.sensors]
+        return errors, np.where(np.isnan(errors), 0, levels)
 
     def _statistics(self, of_sensors, levels):
         # A sensor without a p-value says what it says on average.

@@ -374,6 +374,8 @@ def test_a_gap_is_an_error_or_has_no_part():
     detector = linear(missing="mask").fit(fleet())
     assert_array_equal(detector.explain(gap)[100:151, 1], 0)
     assert np.mean(detector.predict(gap) == -1) < 0.01
+    both = linear(missing="mask", causal=False).fit(fleet())
+    assert_array_equal(both.explain(gap)[100:151, 1], 0)
     silent = gap.copy()
     silent.loc[100:150, SENSORS] = np.nan
     assert np.all(detector.predict_pvalues(silent)[100:151] > 0.05)
