@@ -148,7 +148,9 @@ class FleetColumns:
         n_rows = len(table)
         of_system, labels = self._system_codes(table)
         of_run, _ = group_codes(groups, n_rows)
-        numbers = self._numbers(estimator, table, reset=reset)
+        numbers, place_of = self._numbers(estimator, table, reset=reset)
+        sensors = _as_slice([place_of[j] for j in self.sensors])
+        covariates = [place_of[j] for j in self.covariates]
         # Stable: rows of a series stay in the order of time.
         order = np.lexsort((of_run, of_system))
         of_system, of_run = of_system[order], of_run[order]
@@ -160,9 +162,8 @@ class FleetColumns:
             bounds = starts[(starts >= first) & (starts <= last)] - first
             place = order[first:last]
             rows = numbers[_as_slice(place)]
-            values = rows[:, _as_slice(self._places(self.sensors))]
-            covariates = rows[:, self._places(self.covariates)]
-            systems[label] = System(label, Series(values, bounds, place), covariates)
+            series = Series(rows[:, sensors], bounds, place)
+            systems[label] = System(label, series, rows[:, covariates])
         return systems
 
     def _system_codes(self, table):
@@ -173,37 +174,40 @@ class FleetColumns:
         return group_codes(column, len(table), name)
 
     def _numbers(self, estimator, table, *, reset):
-        """Return the columns of sensors and covariates, in their order, as floats."""
-        chosen = [j for j in range(table.shape[1]) if j != self.system]
+        """Return columns as floats, and the place of each column among them."""
+        is_numeric = getattr(getattr(table, "dtype", None), "kind", "O") in "fiub"
+        chosen = list(range(table.shape[1]))
+        if self.system is not None and not is_numeric:
+            chosen.remove(self.system)
+            table = _safe_indexing(table, chosen, axis=1)
         lacks = self.allow_nan or self.system is not None
         numbers = check_array(
-            table if self.system is None else _safe_indexing(table, chosen, axis=1),
+            table,
             dtype=np.float64,
             ensure_all_finite="allow-nan" if lacks else True,
             ensure_min_samples=2 if reset else 1,
             estimator=estimator,
             input_name="X",
         )
-        largest = np.nanmax(np.abs(numbers), initial=0)
+        place_of = {j: k for k, j in enumerate(chosen)}
+        self._check_numbers(numbers, [place_of[j] for j in self.covariates])
+        return numbers, place_of
+
+    def _check_numbers(self, numbers, covariates):
+        largest = np.fmax.reduce(numbers, axis=None, initial=0)
+        largest = max(largest, -np.fmin.reduce(numbers, axis=None, initial=0))
         if largest > _LARGEST:
             raise ValueError(
                 f"Input X holds numbers up to {largest:g} in size; expected at most "
                 f"{_LARGEST:g}."
             )
-        gaps = np.isnan(numbers[:, self._places(self.covariates)]).any(axis=0)
+        gaps = np.isnan(numbers[:, covariates]).any(axis=0)
         if gaps.any():
             name = self._names[self.covariates[int(gaps.argmax())]]
             raise ValueError(
                 f"covariates: column {name!r} contains NaN; a forecast needs the "
                 "covariates of every row."
             )
-        return numbers
-
-    def _places(self, columns):
-        """Return where columns are once that of the system is left out."""
-        if self.system is None:
-            return columns
-        return [j - (j > self.system) for j in columns]
 
 
 def _as_slice(places):

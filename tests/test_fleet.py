@@ -139,3 +139,12 @@ def test_a_gap_is_told_from_a_sensor_that_a_system_does_not_have():
         columns.check_gaps(systems["a"], has)
     columns.allow_nan = True
     columns.check_gaps(systems["b"], np.array([True, True]))
+
+
+def test_rows_of_numbers_that_lie_in_order_are_not_copied():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    X[:, 0] = np.repeat([7, 3], 10)
+    _, systems = read(X, 0, None)
+    for system in systems.values():
+        assert np.shares_memory(system.series.values, X)
+    assert_array_equal(systems[3.0].series.values, X[10:, 1:])
