@@ -26,36 +26,8 @@ _N_ITER = 300
 _TOL = 1e-6
 
 
-class NormalDensity:
-    """A normal distribution for each sensor.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_sensors)
-        The residuals of the training rows, NaN where there are none.
-
-    two_sided : bool
-        Whether residuals have a sign, and both ends are abnormal.
-    """
-
-    def __init__(self, values, *, two_sided):
-        self._two_sided = two_sided
-        self._laws = _laws(values, _Normal)
-
-    def log_pvalues(self, values):
-        """Return log p-values of residuals; NaN where there are none."""
-        log_upper = _log_pvalues(self._laws, values)
-        if not self._two_sided:
-            return log_upper
-        log_lower = _log_pvalues(self._laws, values, sign=-1)
-        return np.minimum(np.log(2) + np.minimum(log_upper, log_lower), 0)
-
-
-class MixtureDensity:
-    """A mixture of normal distributions for each sensor.
-
-    Residuals are bent first, so that a mixture of few components has their tail: the
-    logarithm of those that are positive, the inverse hyperbolic sine of others.
+class Density:
+    """Distributions of the residuals of sensors, each by itself.
 
     Parameters
     ----------
@@ -68,65 +40,38 @@ class MixtureDensity:
     """
 
     def __init__(self, values, *, two_sided):
-        law = _TwoSidedMixture if two_sided else _OneSidedMixture
-        self._laws = _laws(values, law)
+        law = self._two_sided if two_sided else self._one_sided
+        observed = [column[~np.isnan(column)] for column in values.T]
+        self._laws = [law(column) if len(column) else None for column in observed]
 
     def log_pvalues(self, values):
         """Return log p-values of residuals; NaN where there are none."""
-        return _log_pvalues(self._laws, values)
+        result = np.full(values.shape, np.nan)
+        for j, law in enumerate(self._laws):
+            if law is not None:
+                seen = ~np.isnan(values[:, j])
+                result[seen, j] = np.minimum(law(values[seen, j]), 0)
+        return result
 
 
-class EmpiricalDensity:
-    """The ranks of residuals among those of their sensor.
+class _OneSidedNormal:
+    """A normal distribution of residuals that are abnormal where they are large."""
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_sensors)
-        The residuals of the training rows in the order of time, NaN where there are
-        none.
-
-    two_sided : bool
-        Whether residuals have a sign, and both ends are abnormal.
-    """
-
-    def __init__(self, values, *, two_sided):
-        law = _TwoSidedRanks if two_sided else _OneSidedRanks
-        self._laws = _laws(values, law)
-
-    def log_pvalues(self, values):
-        """Return log p-values of residuals; NaN where there are none."""
-        return _log_pvalues(self._laws, values)
-
-
-DENSITIES = {
-    "normal": NormalDensity,
-    "gmm": MixtureDensity,
-    "empirical": EmpiricalDensity,
-}
-
-
-def _laws(values, law):
-    """Return the law of each sensor, None for those without a residual."""
-    observed = [column[~np.isnan(column)] for column in values.T]
-    return [law(column) if len(column) else None for column in observed]
-
-
-def _log_pvalues(laws, values, **side):
-    """Return the log p-values of each sensor by its law."""
-    result = np.full(values.shape, np.nan)
-    for j, law in enumerate(laws):
-        if law is not None:
-            seen = ~np.isnan(values[:, j])
-            result[seen, j] = np.minimum(law(values[seen, j], **side), 0)
-    return result
-
-
-class _Normal:
     def __init__(self, values):
         self._mean, self._spread = values.mean(), max(values.std(), _FLOOR)
 
-    def __call__(self, values, sign=1):
-        return log_ndtr(sign * (self._mean - values) / self._spread)
+    def __call__(self, values):
+        return log_ndtr(-self._standard(values))
+
+    def _standard(self, values):
+        return (values - self._mean) / self._spread
+
+
+class _TwoSidedNormal(_OneSidedNormal):
+    """A normal distribution of residuals that are abnormal on either side."""
+
+    def __call__(self, values):
+        return np.log(2) + log_ndtr(-np.abs(self._standard(values)))
 
 
 class _OneSidedRanks:
@@ -255,3 +200,32 @@ def _bins(values):
     means = np.add.reduceat(values, edges[:-1]) / sizes
     squares = (values - np.repeat(means, sizes)) ** 2
     return means, np.add.reduceat(squares, edges[:-1]) / sizes, sizes / n_values
+
+
+class NormalDensity(Density):
+    """A normal distribution for each sensor."""
+
+    _one_sided, _two_sided = _OneSidedNormal, _TwoSidedNormal
+
+
+class MixtureDensity(Density):
+    """A mixture of normal distributions for each sensor.
+
+    Residuals are bent first, so that a mixture of few components has their tail: the
+    logarithm of those that are positive, the inverse hyperbolic sine of others.
+    """
+
+    _one_sided, _two_sided = _OneSidedMixture, _TwoSidedMixture
+
+
+class EmpiricalDensity(Density):
+    """The ranks of residuals among those of their sensor."""
+
+    _one_sided, _two_sided = _OneSidedRanks, _TwoSidedRanks
+
+
+DENSITIES = {
+    "normal": NormalDensity,
+    "gmm": MixtureDensity,
+    "empirical": EmpiricalDensity,
+}
