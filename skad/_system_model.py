@@ -41,13 +41,57 @@ class Recipe:
     weights: np.ndarray
 
 
-class Evidence:
-    """From the errors of forecasts to p-values.
+class SensorPValues:
+    """From the errors of forecasts to p-values of sensors.
 
     Parameters
     ----------
     errors : ndarray of shape (n_rows, n_sensors)
-        The errors of forecasts of normal rows, NaN where nothing was measured.
+        The errors of forecasts of normal rows, NaN where there are none.
+
+    bounds : ndarray of shape (n_series + 1,)
+        The first row of each series, and the number of rows.
+
+    recipe : Recipe
+        The parameters.
+    """
+
+    def __init__(self, errors, bounds, recipe):
+        self._steps = []
+        for kind in recipe.residual:
+            residuals = Residuals(
+                kind, recipe.smoothing, causal=recipe.causal, density=recipe.density
+            )
+            values = residuals.fit(errors, bounds)
+            density = DENSITIES[recipe.density](values, two_sided=residuals.two_sided)
+            self._steps.append((residuals, density))
+
+    def start(self):
+        """Return the state before the first row of a series."""
+        return [residuals.start() for residuals, _ in self._steps]
+
+    def __call__(self, errors, state):
+        """Return the log p-values of rows of a series, and the next state."""
+        found, after = [], []
+        for (residuals, density), before in zip(self._steps, state, strict=True):
+            values, last = residuals(errors, before)
+            found.append(density.log_pvalues(values))
+            after.append(last)
+        return _strongest(found), after
+
+    def of_series(self, errors, bounds):
+        """Return the log p-values of the rows of whole series."""
+        pairs = zip(bounds[:-1], bounds[1:], strict=True)
+        return np.concatenate([self(errors[a:b], self.start())[0] for a, b in pairs])
+
+
+class Evidence:
+    """From the errors of forecasts to p-values of rows.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_rows, n_sensors)
+        The errors of forecasts of normal rows, NaN where there are none.
 
     levels : ndarray of shape (n_rows, n_sensors)
         What the level of windows says against these rows.
@@ -65,40 +109,40 @@ class Evidence:
         self.weights = recipe.weights[self.sensors]
         self._level_weights = recipe.level_weight * self.weights
         errors, levels = self._of_sensors(errors, levels)
-        self._residuals, self._densities, found = [], [], []
-        for kind in recipe.residual:
-            residuals = Residuals(
-                kind, recipe.smoothing, causal=recipe.causal, density=recipe.density
-            )
-            values = residuals.fit(errors, bounds)
-            two_sided = residuals.two_sided
-            density = DENSITIES[recipe.density](values, two_sided=two_sided)
-            self._residuals.append(residuals)
-            self._densities.append(density)
-            found.append(density.log_pvalues(values))
-        of_sensors = _strongest(found)
-        self._usual = np.nanmean(of_sensors, axis=0)
+        self._pvalues = SensorPValues(errors, bounds, recipe)
+        of_sensors = self._cross_judged(errors, bounds, recipe)
+        self._usual = _means(of_sensors)
         statistics = self._statistics(of_sensors, levels)
         null_shape = self.combination.null_shape(self.weights)
         self.calibration = CALIBRATIONS[recipe.calibration](statistics, null_shape)
 
     def start(self):
         """Return the state before the first row of a series."""
-        return [residuals.start() for residuals in self._residuals]
+        return self._pvalues.start()
 
     def __call__(self, errors, levels, state):
         """Return the log p-values of rows, the terms of sensors, and the next state."""
         errors, levels = self._of_sensors(errors, levels)
-        steps = zip(self._residuals, self._densities, state, strict=True)
-        found, after = [], []
-        for residuals, density, before in steps:
-            values, last = residuals(errors, before)
-            found.append(density.log_pvalues(values))
-            after.append(last)
-        of_sensors = _strongest(found)
+        of_sensors, state = self._pvalues(errors, state)
         of_rows = self.calibration.log_pvalues(self._statistics(of_sensors, levels))
         found = terms(of_sensors, self.weights) + self._level_terms(levels)
-        return of_rows, found, after
+        return of_rows, found, state
+
+    def _cross_judged(self, errors, bounds, recipe):
+        """Return p-values by distributions that were learnt without the row.
+
+        A large error widens the distribution that it is itself a part of.
+        """
+        stretches = _stretches(len(errors), recipe.cv)
+        if not stretches:
+            return self._pvalues.of_series(errors, bounds)
+        found = np.empty(errors.shape)
+        for rows in stretches:
+            others = errors.copy()
+            others[rows] = np.nan
+            pvalues = SensorPValues(others, bounds, recipe)
+            found[rows] = pvalues.of_series(errors, bounds)[rows]
+        return found
 
     def _of_sensors(self, errors, levels):
         """Return both of the sensors that there are; what is missing has no level."""
@@ -176,15 +220,14 @@ class Forecasts:
         that learnt from the others: errors on what was learnt from are too small to be
         a measure of those to come.
         """
-        n_stretches = min(recipe.cv or 1, len(known) // _FEWEST_ROWS)
-        if n_stretches < 2:
+        stretches = _stretches(len(known), recipe.cv)
+        if not stretches:
             return _forecasts(self._forecaster, known, covariates)
-        edges = np.linspace(0, len(known), n_stretches + 1).astype(int)
         expected = np.empty(known.values.shape)
-        for first, last in zip(edges[:-1], edges[1:], strict=True):
-            others = _without(known, covariates, first, last)
+        for rows in stretches:
+            others = _without(known, covariates, rows.start, rows.stop)
             held = _fitted(recipe, self._forecaster.n_lags, *others)
-            expected[first:last] = _forecasts(held, known, covariates)[first:last]
+            expected[rows] = _forecasts(held, known, covariates)[rows]
         return expected
 
     def _excess(self, scaled, bounds):
@@ -276,6 +319,21 @@ def fitted_together(systems, recipe):
         first = rows.stop
     usual = Evidence(errors, levels, together.series.bounds, recipe)
     return models, SystemModel(forecasts, usual, is_of_others=True)
+
+
+def _stretches(n_rows, cv):
+    """Return the rows of stretches of time to be held out; none if these are few."""
+    n_stretches = min(cv or 1, n_rows // _FEWEST_ROWS)
+    if n_stretches < 2:
+        return []
+    edges = np.linspace(0, n_rows, n_stretches + 1).astype(int)
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _means(log_pvalues):
+    """Return the means of sensors, 0 for those that have none."""
+    counts = np.maximum(np.sum(~np.isnan(log_pvalues), axis=0), 1)
+    return np.nansum(log_pvalues, axis=0) / counts
 
 
 def _fitted(recipe, n_lags, series, covariates):
