@@ -16,8 +16,11 @@ from skad._series_scores import ChannelScaler, Levels
 
 # The log of a p-value below which its multiples are its sum with others.
 _SMALL = -30.0
-# A stretch of time that is held out has at least so many rows.
+# What is held out has at least so many rows.
 _FEWEST_ROWS = 4
+# Rows that are held out together where distributions are learnt: more than the mean of
+# errors remembers.
+_BLOCK_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -131,17 +134,20 @@ class Evidence:
     def _cross_judged(self, errors, bounds, recipe):
         """Return p-values by distributions that were learnt without the row.
 
-        A large error widens the distribution that it is itself a part of.
+        A large error widens the distribution that it is itself a part of. Blocks of
+        rows take turns, so that all distributions know all of the time.
         """
-        stretches = _stretches(len(errors), recipe.cv)
-        if not stretches:
+        n_rows = len(errors)
+        n_folds = _n_folds(n_rows, recipe.cv)
+        if n_folds < 2:
             return self._pvalues.of_series(errors, bounds)
+        block = min(_BLOCK_ROWS, n_rows // n_folds)
+        fold = np.arange(n_rows) // block % n_folds
         found = np.empty(errors.shape)
-        for rows in stretches:
-            others = errors.copy()
-            others[rows] = np.nan
+        for k in range(n_folds):
+            others = np.where(fold[:, np.newaxis] == k, np.nan, errors)
             pvalues = SensorPValues(others, bounds, recipe)
-            found[rows] = pvalues.of_series(errors, bounds)[rows]
+            found[fold == k] = pvalues.of_series(errors, bounds)[fold == k]
         return found
 
     def _of_sensors(self, errors, levels):
@@ -220,14 +226,15 @@ class Forecasts:
         that learnt from the others: errors on what was learnt from are too small to be
         a measure of those to come.
         """
-        stretches = _stretches(len(known), recipe.cv)
-        if not stretches:
+        n_stretches = _n_folds(len(known), recipe.cv)
+        if n_stretches < 2:
             return _forecasts(self._forecaster, known, covariates)
+        edges = np.linspace(0, len(known), n_stretches + 1).astype(int)
         expected = np.empty(known.values.shape)
-        for rows in stretches:
-            others = _without(known, covariates, rows.start, rows.stop)
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            others = _without(known, covariates, first, last)
             held = _fitted(recipe, self._forecaster.n_lags, *others)
-            expected[rows] = _forecasts(held, known, covariates)[rows]
+            expected[first:last] = _forecasts(held, known, covariates)[first:last]
         return expected
 
     def _excess(self, scaled, bounds):
@@ -321,13 +328,9 @@ def fitted_together(systems, recipe):
     return models, SystemModel(forecasts, usual, is_of_others=True)
 
 
-def _stretches(n_rows, cv):
-    """Return the rows of stretches of time to be held out; none if these are few."""
-    n_stretches = min(cv or 1, n_rows // _FEWEST_ROWS)
-    if n_stretches < 2:
-        return []
-    edges = np.linspace(0, n_rows, n_stretches + 1).astype(int)
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+def _n_folds(n_rows, cv):
+    """Return how many parts of the rows are held out in turn; 0 or 1 for none."""
+    return min(cv or 1, n_rows // _FEWEST_ROWS)
 
 
 def _means(log_pvalues):

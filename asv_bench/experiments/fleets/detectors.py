@@ -17,7 +17,9 @@ DETECTORS = {
     "M2AD, both sides": {"causal": False},
     "M2AD, paper": PAPER,
     "M2AD, ridge": RIDGE,
+    "M2AD, ridge, one percent": {**RIDGE, "alpha": 0.01},
     "M2AD, ridge, both sides": {**RIDGE, "causal": False},
+    "M2AD, ridge, both sides, one percent": {**RIDGE, "causal": False, "alpha": 0.01},
     "M2AD, ridge, paper": {**RIDGE, **PAPER},
 }
 COMBINATIONS = ("fisher", "stouffer", "simes", "cauchy")
