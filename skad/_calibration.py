@@ -15,10 +15,6 @@ _N_KNOTS = 500
 # Below this share of what it would be if sensors were independent, a variance is
 # rounding.
 _LEAST_VARIANCE = 1e-6
-# The share of its mean if sensors were independent below which a statistic is small,
-# and the smallest scale of the tail of its logarithms.
-_LEAST_SHARE = 0.05
-_LEAST_STEP = 1e-3
 # Where the upper incomplete gamma function is this small, its logarithm is computed
 # by itself.
 _UNDERFLOW = 1e-250
@@ -90,28 +86,23 @@ class EmpiricalCalibration:
 class ParetoCalibration:
     """The ranks among the training rows, with a tail that never ends.
 
-    The tail is that of the logarithms: a statistic that is a square of heavy-tailed
-    errors has a heavier one than any Pareto distribution with a mean.
-
     Parameters
     ----------
     statistics : ndarray of shape (n_rows,)
         The statistics of the training rows.
 
     null_shape : tuple of two floats
-        Shape and scale if sensors were independent, which say how large is small.
+        Shape and scale if sensors were independent; used where the statistics do not
+        vary.
     """
 
     def __init__(self, statistics, null_shape):
-        self._unit = _LEAST_SHARE * null_shape[0] * null_shape[1]
-        self._law = RanksWithTail(self._log(statistics), _LEAST_STEP)
+        least = np.sqrt(_LEAST_VARIANCE * null_shape[0]) * null_shape[1]
+        self._law = RanksWithTail(statistics, least)
 
     def log_pvalues(self, statistics):
         """Return the log p-values of statistics."""
-        return self._law.log_pvalues(self._log(statistics))
-
-    def _log(self, statistics):
-        return np.log1p(statistics / self._unit)
+        return self._law.log_pvalues(statistics)
 
 
 CALIBRATIONS = {
