@@ -3,9 +3,9 @@
 A fleet with one failing machine: who and why
 =============================================
 
-One :class:`~skad.M2AD` watches many systems. Its p-values mean the same for all of them,
-so that a single threshold serves the fleet, and the intervals that it returns name the
-system, the time and the sensors.
+One :class:`~skad.M2AD` watches many systems. Its p-values mean the same for all of
+them, so that a single threshold serves the fleet, and the intervals that it returns
+name the system, the time and the sensors.
 """
 
 # %%
