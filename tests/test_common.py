@@ -63,6 +63,7 @@ ESTIMATORS = [
     M2AD(forecaster=Ridge(), n_lags=0, smoothing=0, contamination=0.1),
     M2AD(
         forecaster=LSTMRegressor(hidden_size=8, n_layers=1, max_epochs=2),
+        cv=None,
         smoothing=1,
         contamination=0.1,
         random_state=0,
