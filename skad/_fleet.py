@@ -92,6 +92,16 @@ class FleetColumns:
         """Return the names of columns."""
         return [self._names[j] for j in positions]
 
+    def sensor_place(self, column):
+        """Return the place among the sensors of a column, by its name or index."""
+        position = column
+        if isinstance(column, str) and column in self._names:
+            position = self._names.index(column)
+        if position not in self.sensors:
+            names = self.names(self.sensors)
+            raise ValueError(f"weights names {column!r}; the sensors are {names}.")
+        return self.sensors.index(position)
+
     def check_gaps(self, system, is_measured):
         """Raise if a sensor of a system has gaps and may not; warn if it has no such.
 
@@ -292,7 +302,7 @@ def sensor_weights(weights, columns):
     named = set()
     for key, weight in (weights or {}).items():
         group = key if isinstance(key, tuple) else (key,)
-        places = [_sensor(column, columns) for column in group]
+        places = [columns.sensor_place(column) for column in group]
         if len(set(places)) < len(places) or not named.isdisjoint(places):
             raise ValueError(
                 f"weights has a sensor of {key!r} more than once; expected it once."
@@ -307,14 +317,3 @@ def sensor_weights(weights, columns):
     if not found.any():
         raise ValueError("weights are 0 for all sensors; expected one above 0.")
     return found
-
-
-def _sensor(column, columns):
-    """Return the place among the sensors of a column that `weights` names."""
-    position = column
-    if isinstance(column, str) and column in columns._names:
-        position = columns._names.index(column)
-    if position not in columns.sensors:
-        names = columns.names(columns.sensors)
-        raise ValueError(f"weights names {column!r}; the sensors are {names}.")
-    return columns.sensors.index(position)

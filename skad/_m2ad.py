@@ -93,8 +93,8 @@ class M2AD(GroupsMixin, BaseDetector):
         sides, and levels of windows count as well: more is found, afterwards.
 
     level_weight : float, default=24.0
-        If not `causal`, what each standard deviation counts by which mean or spread of
-        a window are beyond the usual two: as a p-value does whose -2 log it is.
+        If not `causal`, what a standard deviation beyond the usual two, of the mean or
+        the spread of a window, adds to -2 log of the p-value of its sensor.
 
     window_size : int, default=100
         Number of rows of these windows.
@@ -335,6 +335,12 @@ class M2AD(GroupsMixin, BaseDetector):
             position of the lowest p-value, ``pvalue``, and its logarithm
             ``log_pvalue``; and ``sensors``, the names of the sensors, the one with
             most evidence in the interval first.
+
+        Raises
+        ------
+        ValueError
+            If `alpha` is not between 0 and 1, `release` not between `alpha` and 1, or
+            `max_gap` below 0.
         """
         check_is_fitted(self)
         alpha, release = self._thresholds(alpha, release)
@@ -405,6 +411,9 @@ class M2AD(GroupsMixin, BaseDetector):
         ------
         ValueError
             If `causal` is False.
+
+        TypeError
+            If `state` is nothing that this method returned.
         """
         check_is_fitted(self)
         if not self.causal:
