@@ -114,7 +114,7 @@ class Evidence:
         errors, levels = self._of_sensors(errors, levels)
         self._pvalues = SensorPValues(errors, bounds, recipe)
         of_sensors = self._cross_judged(errors, bounds, recipe)
-        self._usual = _means(of_sensors)
+        self._usual = _medians(of_sensors)
         statistics = self._statistics(of_sensors, levels)
         null_shape = self.combination.null_shape(self.weights)
         self.calibration = CALIBRATIONS[recipe.calibration](statistics, null_shape)
@@ -156,7 +156,8 @@ class Evidence:
         return errors, np.where(np.isnan(errors), 0, levels)
 
     def _statistics(self, of_sensors, levels):
-        # A sensor without a p-value says what it says on average.
+        # A sensor without a p-value says what it usually says. Not what it says on
+        # average: a few rows with a p-value of nothing would make it say much.
         known = np.where(np.isnan(of_sensors), self._usual, of_sensors)
         combined = self.combination(known, self.weights)
         return combined + self._level_terms(levels).sum(axis=1)
@@ -333,10 +334,10 @@ def _n_folds(n_rows, cv):
     return min(cv or 1, n_rows // _FEWEST_ROWS)
 
 
-def _means(log_pvalues):
-    """Return the means of sensors, 0 for those that have none."""
-    counts = np.maximum(np.sum(~np.isnan(log_pvalues), axis=0), 1)
-    return np.nansum(log_pvalues, axis=0) / counts
+def _medians(log_pvalues):
+    """Return the medians of sensors, 0 for those that have no value."""
+    is_empty = np.isnan(log_pvalues).all(axis=0)
+    return np.nanmedian(np.where(is_empty, 0, log_pvalues), axis=0)
 
 
 def _fitted(recipe, n_lags, series, covariates):

@@ -381,6 +381,14 @@ def test_a_gap_is_an_error_or_has_no_part():
     assert np.all(detector.predict_pvalues(silent)[100:151] > 0.05)
 
 
+def test_what_has_no_forecast_is_usual_whatever_happened_in_training():
+    X = machine("a")
+    X.loc[300:305, "heat"] += 300 * X["heat"].std()
+    detector = linear().fit(X)
+    first = detector.predict_pvalues(machine("a", seed=1))[:10]
+    assert np.all(first > 0.2)
+
+
 def test_a_weight_of_zero_silences_a_sensor(faulty):
     detector = linear(weights={"heat": 0}).fit(fleet())
     assert_array_equal(detector.explain(faulty)[:, 1], 0)
