@@ -15,6 +15,8 @@ _N_KNOTS = 500
 # Below this share of what it would be if sensors were independent, a variance is
 # rounding.
 _LEAST_VARIANCE = 1e-6
+# Values this close, in units of the smallest scale, are not told apart.
+_ROUNDING = 1e-9
 # Where the upper incomplete gamma function is this small, its logarithm is computed
 # by itself.
 _UNDERFLOW = 1e-250
@@ -142,7 +144,7 @@ class RanksWithTail:
         self._tail_share = (len(excess) + 1) / (len(values) + 1)
         n_independent = max(independent_share * len(excess), 1.0)
         self._scale, self._shape = _pareto_tail(excess, n_independent, least)
-        self._knots, self._log_shares = _body(values, len(values) - n_tail)
+        self._knots, self._log_shares = _body(values, len(values) - n_tail, least)
 
     def log_pvalues(self, values):
         """Return the log of the share of values at least as large, falling strictly."""
@@ -190,10 +192,12 @@ def _independent_share(values):
     return (1 - square) / (1 + square)
 
 
-def _body(values, stop):
+def _body(values, stop, least):
     """Return some of the sorted values, and the logs of the shares at or above them."""
     index = np.linspace(0, stop - 1, min(stop, _N_KNOTS)).astype(int)
-    knots = np.unique(values[index])
+    knots = values[index]
+    # The slope between values that differ by rounding would overflow.
+    knots = knots[np.diff(knots, prepend=-np.inf) > _ROUNDING * least]
     n_above = len(values) - np.searchsorted(values, knots)
     return knots, np.log(n_above / (len(values) + 1))
 

@@ -72,11 +72,11 @@ class M2AD(GroupsMixin, BaseDetector):
         forecaster, and only what errors are usual is of a system; systems that were not
         seen in `fit` are then judged by what is usual for all.
 
-    cv : int, default=3
+    cv : int, default=5
         Number of stretches of time, each of which is forecast without having been
         learnt from, to see how large errors are on new data. A system has as many of
         them as it has four rows. If None, errors are those on the training data, which
-        takes a quarter of the time, and makes p-values too small.
+        takes a sixth of the time, and makes p-values too small.
 
     residual : {"point", "signed", "area", "evidence"} or tuple of them, \
             default=('point', 'signed', 'evidence')
@@ -223,7 +223,7 @@ class M2AD(GroupsMixin, BaseDetector):
         forecaster=None,
         n_lags=None,
         share=None,
-        cv=3,
+        cv=5,
         residual=("point", "signed", "evidence"),
         smoothing=10.0,
         causal=True,

@@ -198,7 +198,7 @@ class Forecasts:
         scaled, covariates = self._of_sensors(values), self._of_covariates(covariates)
         known = _without_gaps(scaled, bounds)
         self._forecaster = _fitted(recipe, recipe.n_lags, known, covariates)
-        errors = scaled - self._cross_fitted(known, covariates, recipe)
+        errors = self._errors(scaled, known, covariates, recipe)
         self._levels = None
         if recipe.level_weight and not recipe.causal:
             self._levels = Levels(known, recipe.window_size)
@@ -220,23 +220,26 @@ class Forecasts:
         bounds = np.array([0, len(values)])
         return scaled - expected, self._excess(scaled, bounds), state
 
-    def _cross_fitted(self, known, covariates, recipe):
-        """Return forecasts by forecasters that did not learn from a row.
+    def _errors(self, scaled, known, covariates, recipe):
+        """Return errors as large as those to come.
 
         The rows are cut into stretches of time, and each is forecast by a forecaster
         that learnt from the others: errors on what was learnt from are too small to be
-        a measure of those to come.
+        a measure of those to come. Errors of forecasters that learnt from fewer rows
+        are too large, and are reduced.
         """
+        own = scaled - _forecasts(self._forecaster, known, covariates)
         n_stretches = _n_folds(len(known), recipe.cv)
         if n_stretches < 2:
-            return _forecasts(self._forecaster, known, covariates)
+            return own
         edges = np.linspace(0, len(known), n_stretches + 1).astype(int)
-        expected = np.empty(known.values.shape)
+        errors = np.empty(known.values.shape)
         for first, last in zip(edges[:-1], edges[1:], strict=True):
             others = _without(known, covariates, first, last)
             held = _fitted(recipe, self._forecaster.n_lags, *others)
-            expected[first:last] = _forecasts(held, known, covariates)[first:last]
-        return expected
+            expected = _forecasts(held, known, covariates)[first:last]
+            errors[first:last] = scaled[first:last] - expected
+        return errors * _reduction(errors, own, 1 - 1 / n_stretches)
 
     def _excess(self, scaled, bounds):
         if self._levels is None or not len(scaled):
@@ -327,6 +330,22 @@ def fitted_together(systems, recipe):
         first = rows.stop
     usual = Evidence(errors, levels, together.series.bounds, recipe)
     return models, SystemModel(forecasts, usual, is_of_others=True)
+
+
+def _reduction(held_out, own, share):
+    """Return by what to multiply errors of forecasters that learnt from fewer rows.
+
+    Least squares with p parameters and n rows, many more, have errors whose mean square
+    is, in units of what nobody can forecast, 1 - p / n on their own rows and 1 + p / n
+    on others; with a share of the rows, 1 + p / (share n). The first and the last say
+    what p / n is, and so what that in the middle is.
+    """
+    both = ~np.isnan(held_out) & ~np.isnan(own)
+    held_out, own = (np.sum(each**2, axis=0, where=both) for each in (held_out, own))
+    unknown = held_out + own / share
+    worse = np.maximum(held_out - own, 0)
+    ratio = np.divide(worse, unknown, out=np.zeros(len(own)), where=unknown > 0)
+    return np.sqrt((1 + ratio) / (1 + ratio / share))
 
 
 def _n_folds(n_rows, cv):
