@@ -132,7 +132,7 @@ def table(path):
         for rate in rates:
             print(f"\nRealised over nominal rate at {rate}")
             print(shown[rate].unstack([*WAY, "calibration"]).to_string())
-        print("\nLeast, mean and largest of these; how many are from 1/2 to 2, and above")
+        print("\nLeast, mean and largest; how many are from 1/2 to 2, and above")
         ways = means.groupby([*WAY, "calibration", "smoothing"], sort=False)
         print(ways.agg(["min", "mean", "max", _within, _above]).round(2).to_string())
 
