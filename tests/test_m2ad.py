@@ -284,7 +284,8 @@ def test_the_least_of_several_pvalues_is_adjusted_for_their_number(log_pvalues):
         np.log1p(-((1 - np.exp(least)) ** n)) if least > -20 else least + np.log(n)
     )
     if np.exp(least) < 1 - 1e-6:
-        assert_allclose(found, expected, rtol=1e-6)
+        # A probability next to 1 is known to the last digit of 1, not to its own.
+        assert_allclose(found, expected, rtol=1e-6, atol=1e-15)
     assert least <= found <= 0
 
 
