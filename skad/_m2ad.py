@@ -74,9 +74,10 @@ class M2AD(GroupsMixin, BaseDetector):
 
     cv : int, default=5
         Number of stretches of time, each of which is forecast without having been
-        learnt from, to see how large errors are on new data. A system has as many of
-        them as it has four rows. If None, errors are those on the training data, which
-        takes a sixth of the time, and makes p-values too small.
+        learnt from, to see how large errors are on new data. They are reduced to those
+        of a forecaster that learnt from all rows. A system has as many stretches as it
+        has four rows. If None, errors are those on the training data, which takes a
+        quarter of the time, and makes p-values too small.
 
     residual : {"point", "signed", "area", "evidence"} or tuple of them, \
             default=('point', 'signed', 'evidence')

@@ -411,6 +411,12 @@ def _strongest(log_pvalues):
     if n == 1:
         return least
     # Where p is small, 1 - (1 - p)^n is n p.
-    large = np.clip(least, _SMALL, -1e-15)
-    exact = np.log(-np.expm1(n * np.log1p(-np.exp(large))))
+    exact = _log_rest(n * _log_rest(np.maximum(least, _SMALL)))
     return np.where(least < _SMALL, least + np.log(n), exact)
+
+
+def _log_rest(log_p):
+    """Return log(1 - p), as exact for p next to 1 as for p next to 0."""
+    is_large = log_p > -np.log(2)
+    with np.errstate(divide="ignore"):
+        return np.where(is_large, np.log(-np.expm1(log_p)), np.log1p(-np.exp(log_p)))

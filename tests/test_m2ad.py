@@ -19,7 +19,6 @@ from skad._calibration import CALIBRATIONS
 from skad._combination import COMBINATIONS
 from skad._densities import DENSITIES
 from skad._residuals import RESIDUALS
-from skad._system_model import _strongest
 from skad.datasets import make_sensor_series
 from skad.forecasting import LSTMRegressor
 
@@ -274,19 +273,6 @@ def test_contributions_of_levels_sum_to_the_evidence():
     difference = parts[1] - parts[0]
     assert np.all(difference >= 0)
     assert difference[700:800].sum(axis=0).argmax() == 1
-
-
-@given(st.lists(st.floats(-800, 0), min_size=2, max_size=4))
-def test_the_least_of_several_pvalues_is_adjusted_for_their_number(log_pvalues):
-    found = _strongest([np.array([p]) for p in log_pvalues])[0]
-    n, least = len(log_pvalues), min(log_pvalues)
-    expected = (
-        np.log1p(-((1 - np.exp(least)) ** n)) if least > -20 else least + np.log(n)
-    )
-    if np.exp(least) < 1 - 1e-6:
-        # A probability next to 1 is known to the last digit of 1, not to its own.
-        assert_allclose(found, expected, rtol=1e-6, atol=1e-15)
-    assert least <= found <= 0
 
 
 def test_several_kinds_of_residuals_see_what_each_sees(faulty):

@@ -1,10 +1,12 @@
+"""From errors to p-values of one system: what its steps share."""
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skad._system_model import _reduction
+from skad._system_model import _reduction, _strongest
 
 
 @pytest.mark.parametrize("n_parameters", [5, 30, 60])
@@ -33,3 +35,15 @@ def test_errors_are_never_enlarged_and_never_reduced_by_much(held_out, own, n_fo
     (reduction,) = _reduction(held_out, own, 1 - 1 / n_folds)
     assert np.sqrt(2 / 3) - 1e-9 <= reduction <= 1
     assert _reduction(np.minimum(held_out, own), own, 1 - 1 / n_folds) == [1]
+
+
+@given(st.lists(st.floats(-800, 0), min_size=2, max_size=4))
+def test_the_least_of_several_pvalues_is_adjusted_for_their_number(log_pvalues):
+    found = _strongest([np.array([p]) for p in log_pvalues])[0]
+    n, least = len(log_pvalues), min(log_pvalues)
+    if least > -20:
+        expected = np.log1p(-((-np.expm1(least)) ** n))
+    else:
+        expected = least + np.log(n)
+    assert_allclose(found, expected, rtol=1e-6)
+    assert least <= found <= 0

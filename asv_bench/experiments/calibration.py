@@ -3,6 +3,7 @@
     python asv_bench/experiments/calibration.py FALSE_ALARMS.csv
     python asv_bench/experiments/calibration.py FALSE_ALARMS.csv --density gmm
     python asv_bench/experiments/calibration.py FALSE_ALARMS.csv --forecaster lstm
+    python asv_bench/experiments/calibration.py FALSE_ALARMS.csv --rows 20000
 
 Sensors are autoregressive, and what is new in them is normal, heavy-tailed (Student's t
 with five degrees of freedom), or heavy-tailed in all sensors at the same time. A
