@@ -54,7 +54,7 @@ def inject_network_events(
         Range of how far shifts and shocks are off, up or down, in standard deviations
         of the node.
 
-    kinds : tuple of str, default=("drop", "shift", "stuck", "decoupled")
+    kinds : tuple of str, default=('drop', 'shift', 'stuck', 'decoupled')
         Kinds of faults; they take turns:
 
         - ``"drop"``: less than three tenths of each value is left;
