@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _ESTIMATORS = {
     "BayesianVAE": "skad._bayesian_vae",
+    "CAnemon": "skad._canemon",
     "DConAD": "skad._dconad",
     "GANVAE": "skad._ganvae",
     "M2AD": "skad._m2ad",

@@ -34,8 +34,9 @@ class TrainingMixin:
     An estimator implements ``_make_module(data)``, which returns an ``nn.Module``, and
     ``_rows(data)``, which returns what batches are taken from, and names its loss in
     ``_criterion``. It may learn the scale of the data in ``_prepare(data)``, say in
-    ``_valid_split(seed)`` which rows early stopping holds out, and name a net with
-    another training step in ``_net_cls``. What ``data`` are is its own affair.
+    ``_valid_split(seed)`` which rows early stopping holds out and in
+    ``_batch_size(data)`` how many items a batch has where these are no rows, and name a
+    net with another training step in ``_net_cls``. What ``data`` are is its own affair.
 
     Its constructor takes all parameters in ``_parameter_constraints``.
     """
@@ -61,11 +62,11 @@ class TrainingMixin:
         with _seeded(seed, device):
             if net is None:
                 self._prepare(data)
-                net = self._make_net(self._make_module(data), device, seed).initialize()
+                module, size = self._make_module(data), self._batch_size(data)
+                net = self._make_net(module, device, seed, size).initialize()
             else:
-                net.set_params(
-                    lr=self.lr, max_epochs=self.max_epochs, batch_size=self.batch_size
-                )
+                size = self._batch_size(data)
+                net.set_params(lr=self.lr, max_epochs=self.max_epochs, batch_size=size)
             net.partial_fit(self._rows(data))
         self.n_iter_ = len(net.history)
         self.history_ = [_losses(epoch) for epoch in net.history]
@@ -74,11 +75,15 @@ class TrainingMixin:
     def _prepare(self, data):
         """Learn what the net's input needs; not again when training goes on."""
 
+    def _batch_size(self, data):
+        """Return how many items of ``_rows(data)`` make a batch."""
+        return self.batch_size
+
     def _valid_split(self, seed):
         """Return what holds rows out, as skorch's net takes it."""
         return ValidSplit(self.validation_fraction, random_state=seed)
 
-    def _make_net(self, module, device, seed):
+    def _make_net(self, module, device, seed, batch_size):
         given = self._checked_net_params()
         # Copies: skorch would initialise and empty what the caller has.
         callbacks = [*self._callbacks(), *deepcopy(given.pop("callbacks", None) or [])]
@@ -88,7 +93,7 @@ class TrainingMixin:
             module,
             self._criterion,
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             lr=self.lr,
             device=device,
             verbose=int(self.verbose > 1),

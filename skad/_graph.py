@@ -62,15 +62,12 @@ def nearest_nodes(positions, n_neighbors, metric):
     own = index == np.arange(len(rows))[:, np.newaxis]
     # Where many nodes share a place, a node need not be among those it finds.
     left_out = np.where(own.any(axis=1), own.argmax(axis=1), n_neighbors)
-    index, distance = _without(left_out, index, distance)
+    index, distance = without(left_out, index, distance)
     return _spread(index, distance, rows, rows, len(positions))
 
 
 def nearest_references(positions, references, n_neighbors, metric):
-    """Find the references nearest to each row.
-
-    A reference at the very place of a row is taken for the row itself and left out. Of
-    several at that place, it is the first: the others are neighbours.
+    """Find the references nearest to each row, those at its very place included.
 
     Parameters
     ----------
@@ -98,18 +95,14 @@ def nearest_references(positions, references, n_neighbors, metric):
     --------
     >>> from skad._graph import nearest_references
     >>> nearest_references([[0.0], [2.5]], [[0.0], [1.0], [3.0]], 1, "euclidean")
-    (array([[1],
-           [2]]), array([[1. ],
+    (array([[0],
+           [2]]), array([[0. ],
            [0.5]]))
     """
     positions = _checked_positions(positions, metric)
     references = _checked_positions(references, metric, "references")
     rows, points = _located(positions), _located(references)
-    index, distance = _nearest(
-        references[points], positions[rows], n_neighbors + 1, metric
-    )
-    left_out = np.where(distance[:, 0] == 0, 0, n_neighbors)
-    index, distance = _without(left_out, index, distance)
+    index, distance = _nearest(references[points], positions[rows], n_neighbors, metric)
     return _spread(index, distance, rows, points, len(positions))
 
 
@@ -343,8 +336,8 @@ def _in_order(index, distance):
     )
 
 
-def _without(left_out, index, distance):
-    """Leave out one column of each row."""
+def without(left_out, index, distance):
+    """Leave out one neighbour of each row."""
     kept = np.arange(index.shape[1]) != left_out[:, np.newaxis]
     shape = len(index), index.shape[1] - 1
     return index[kept].reshape(shape), distance[kept].reshape(shape)

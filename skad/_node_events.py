@@ -18,8 +18,8 @@ _UNCHANGED = 0.01
 # Two readings show neither a level nor a change of it.
 _FEWEST = 3
 # What is as much larger than what is typical for the event is seen by eye. Among 24
-# deviations that are normal noise there is such a one in two of three cases.
-_OUTSTANDING = 3.0
+# deviations that are normal noise there is such a one in one of ten cases.
+_OUTSTANDING = 5.0
 # A shift has one direction. That a node is above by chance in nine of ten rows has a
 # probability of 1 %.
 _ONE_SIDED = 0.9
@@ -145,7 +145,7 @@ def event_kind(values, expected, zero, usual):
     - ``"drop to zero"``: four fifths of the readings are at 0, which is more than a
       usual spread away from what is expected;
     - ``"flat line"``: four fifths of the readings repeat the one before;
-    - ``"spike"``: there are one or two readings only, or one is three times as far off
+    - ``"spike"``: there are one or two readings only, or one is five times as far off
       as the others are;
     - ``"level shift"``: nine tenths of the readings are off to the same side, by more
       than their deviations vary;

@@ -186,9 +186,9 @@ def test_single_readings_far_off_are_a_spike(n_spikes, sign):
         assert kind_of(values) == "spike"
 
 
-def test_a_spike_is_three_times_as_far_off_as_the_others():
+def test_a_spike_is_five_times_as_far_off_as_the_others():
     expected = np.zeros(5)
-    near, far = np.array([1, -1, 3, -1, 1.0]), np.array([1, -1, 3.1, -1, 1])
+    near, far = np.array([1, -1, 5, -1, 1.0]), np.array([1, -1, 5.1, -1, 1])
     assert kind_of(near, expected) == "irregular"
     assert kind_of(far, expected) == "spike"
     # It is not one of the others itself.

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
+from skorch.utils import to_device
 from tqdm.auto import tqdm
 
 from skad._nets._rows import Batches
@@ -133,7 +134,7 @@ class DetectorNet(NeuralNet):
         with torch.autocast(device, dtype=self.autocast):
             return super().infer(x, **fit_params)
 
-    def evaluate(self, rows, method="anomaly_score"):
+    def evaluate(self, rows, method="anomaly_score", size=None):
         """Compute a method of the module for all rows.
 
         All batches have the same number of rows, the last one being filled up: the
@@ -150,19 +151,23 @@ class DetectorNet(NeuralNet):
             The name of a method of the module that takes a batch and returns a
             tensor, or a dict of tensors, with a row for each.
 
+        size : int, default=None
+            The number of rows of a batch instead of that one, such as 1 where each
+            "row" holds many.
+
         Returns
         -------
         result : ndarray of shape (len(rows), ...) or dict of str to ndarray
             The results for all rows, as float64.
         """
         found = None
-        for start, result in self.evaluate_batches(rows, method):
+        for start, result in self.evaluate_batches(rows, method, size):
             if found is None:
                 found = _empty(result, len(rows))
             _write(result, found, start)
         return found
 
-    def evaluate_batches(self, rows, method="anomaly_score"):
+    def evaluate_batches(self, rows, method="anomaly_score", size=None):
         """Compute a method of the module batch by batch, as `evaluate` does.
 
         Parameters
@@ -172,6 +177,9 @@ class DetectorNet(NeuralNet):
 
         method : str, default="anomaly_score"
             The name of the method.
+
+        size : int, default=None
+            The number of rows of a batch, see `evaluate`.
 
         Yields
         ------
@@ -183,9 +191,10 @@ class DetectorNet(NeuralNet):
             are for more rows than there are belong to none.
         """
         function = getattr(self.module_.eval(), method)
-        size = 16 * math.ceil(self.batch_size / 16)
+        size = 16 * math.ceil(self.batch_size / 16) if size is None else size
         for start in range(0, len(rows), size):
-            batch = _filled(rows[start : start + size], size).to(self.device)
+            batch = _filled(rows[start : start + size], size)
+            batch = to_device(batch, self.device)
             with torch.inference_mode():
                 result = function(batch)
             yield start, result
@@ -219,6 +228,8 @@ class ProgressBar(Callback):
 
 
 def _filled(batch, size):
+    if isinstance(batch, dict):
+        return {name: _filled(part, size) for name, part in batch.items()}
     missing = size - len(batch)
     return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])])
 

@@ -1,0 +1,402 @@
+"""Readings of nodes over time: from a table of rows to a grid, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import _safe_indexing, check_array
+
+from skad._groups import group_codes, is_missing
+from skad._named_columns import (
+    column_name,
+    column_position,
+    column_positions,
+    validated_table,
+)
+
+# Sums of squares of larger numbers may overflow.
+_LARGEST = 1e100
+# A grid with more steps than this for each different time is a sign of times that
+# were never meant to be on one.
+_SPARSEST = 10
+# Of a step: times that are so close to one are on it.
+_ON_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Readings on a grid of time steps and nodes.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_steps, n_nodes, n_kpis)
+        The readings, NaN where there is none.
+
+    step, node : ndarray of shape (n_rows,)
+        Where the caller's rows are on the grid.
+
+    labels : list of length n_nodes, or None
+        The names of nodes; None if every row is a node of its own.
+
+    positions : ndarray of shape (n_nodes, n_dims), or None
+        Where nodes are, NaN where that is not known.
+
+    attributes : ndarray of shape (n_nodes, n_attributes)
+        What else is known of nodes, as numbers.
+
+    adjacency : object
+        What the caller said of neighbours, or None.
+    """
+
+    values: np.ndarray
+    step: np.ndarray
+    node: np.ndarray
+    labels: list | None
+    positions: np.ndarray | None
+    attributes: np.ndarray
+    adjacency: object = None
+
+    def __len__(self):
+        return len(self.step)
+
+    @property
+    def n_nodes(self):
+        """The number of nodes."""
+        return self.values.shape[1]
+
+    def of_rows(self, values):
+        """Return what belongs to the cells of the grid for the caller's rows."""
+        return values[self.step, self.node]
+
+    def arranged(self, known):
+        """Return the same with nodes in an order that names and rows do not change.
+
+        Parameters
+        ----------
+        known : ndarray of shape (n_nodes,)
+            The place of nodes among those of `fit`, which come first, -1 for others.
+            These follow by where they are and by what they show.
+        """
+        keys = [np.where(known < 0, len(known) + known.max(initial=0), known)]
+        if self.positions is not None:
+            keys.extend(self.positions.T)
+        keys.extend(np.nansum(self.values, axis=0).T)
+        return self._ordered(np.lexsort(keys[::-1]))
+
+    def _ordered(self, order):
+        place = np.empty(len(order), dtype=np.intp)
+        place[order] = np.arange(len(order))
+        return Panel(
+            self.values[:, order],
+            self.step,
+            place[self.node],
+            [self.labels[i] for i in order],
+            None if self.positions is None else self.positions[order],
+            self.attributes[order],
+            self.adjacency,
+        )
+
+
+class PanelColumns:
+    """The columns of a table that hold nodes, times, positions, attributes and KPIs.
+
+    Parameters
+    ----------
+    node, time : int, str or None
+        The columns that name the node and the time of a row, both or none.
+
+    position, attributes : array-like of int or str, or None
+        The columns of coordinates, and of what else is known of nodes. All others are
+        KPIs.
+
+    metric : {"auto", "euclidean", "haversine"}
+        What distance is measured by; "auto" is haversine where columns of positions
+        are named latitude and longitude.
+
+    allow_nan : bool
+        Whether KPIs may have gaps.
+    """
+
+    def __init__(self, node, time, position, attributes, metric, allow_nan):
+        self.chosen = node, time, position, attributes
+        self.metric = metric
+        self.allow_nan = allow_nan
+
+    def fit_read(self, estimator, X):
+        """Learn what the columns are; return the panel in `X`."""
+        table = validated_table(estimator, X, reset=True)
+        self._find(table)
+        return self._read(estimator, table, reset=True)
+
+    def read(self, estimator, X):
+        """Return the panel in `X`, with the columns that `fit_read` saw."""
+        table = validated_table(estimator, X, reset=False)
+        return self._read(estimator, table, reset=False)
+
+    def names(self, positions):
+        """Return the names of columns."""
+        return [self._names[j] for j in positions]
+
+    def times(self, X):
+        """Return the times of rows as the caller wrote them."""
+        return np.asarray(_safe_indexing(X, self.time, axis=1), dtype=object)
+
+    def _find(self, table):
+        node, time, position, attributes = self.chosen
+        if (node is None) != (time is None):
+            given, lacks = ("time", "node") if node is None else ("node", "time")
+            raise ValueError(
+                f"{given} is given and {lacks} is None; expected both columns, or "
+                "none, with which every row is a node that is seen once."
+            )
+        self.node = self.time = None
+        if node is not None:
+            self.node = column_position(table, node, f"node={node!r}")
+            self.time = column_position(table, time, f"time={time!r}")
+        self.position = column_positions(table, position, "position")
+        self.attributes = column_positions(table, attributes, "attributes")
+        self._names = [column_name(table, j) for j in range(table.shape[1])]
+        self._find_metric()
+        used = [*self.position, *self.attributes]
+        used += [] if self.node is None else [self.node, self.time]
+        if len(used) > len(set(used)):
+            twice = next(j for j in used if used.count(j) > 1)
+            raise ValueError(
+                f"column {self._names[twice]!r} is given more than once in node, time, "
+                "position and attributes; expected different columns."
+            )
+        self.kpis = [j for j in range(table.shape[1]) if j not in used]
+        if not self.kpis:
+            raise ValueError(
+                "X has no column but those of node, time, position and attributes, "
+                f"{self.names(used)}; expected at least one KPI."
+            )
+
+    def _find_metric(self):
+        """Choose the metric; positions on the globe have the latitude in front."""
+        names = [_geographic(self._names[j]) for j in self.position]
+        if set(names) == {"latitude", "longitude"} and len(names) == 2:
+            if self.metric == "auto":
+                self.metric = "haversine"
+            if self.metric == "haversine" and names[0] == "longitude":
+                self.position.reverse()
+        if self.metric == "auto":
+            self.metric = "euclidean"
+        if self.metric == "haversine" and len(self.position) != 2:
+            raise ValueError(
+                "metric='haversine' needs position to name two columns, latitude and "
+                f"longitude in degrees; it names {self.names(self.position)}."
+            )
+
+    def _read(self, estimator, table, *, reset):
+        kpis = self._numbers(estimator, table, self.kpis, reset)
+        positions = None
+        if self.position:
+            positions = self._numbers(None, table, self.position, reset, "position")
+        attributes = self._attribute_columns(table)
+        if self.node is None:
+            rows = np.arange(len(kpis))
+            encoded = self._encoded(attributes, len(kpis), reset)
+            steps = np.zeros_like(rows)
+            return Panel(kpis[np.newaxis], steps, rows, None, positions, encoded)
+        return self._grid(table, kpis, positions, attributes, reset)
+
+    def _grid(self, table, kpis, positions, attributes, reset):
+        name = f"node: column {self._names[self.node]!r}"
+        column = np.asarray(_safe_indexing(table, self.node, axis=1))
+        node, labels = group_codes(column, len(kpis), name)
+        step = self._steps(table, reset)
+        first = _first_rows(node, len(labels))
+        self._check_rows(step, node, labels)
+        for columns, chosen in ((positions, self.position), (attributes, None)):
+            if columns is not None:
+                chosen = self.attributes if chosen is None else chosen
+                self._check_constant(columns, chosen, node, first, labels)
+        values = np.full((step.max() + 1, len(labels), kpis.shape[1]), np.nan)
+        values[step, node] = kpis
+        if attributes is not None:
+            attributes = [column[first] for column in attributes]
+        encoded = self._encoded(attributes, len(labels), reset)
+        if positions is not None:
+            positions = positions[first]
+        return Panel(values, step, node, labels, positions, encoded)
+
+    def _numbers(self, estimator, table, chosen, reset, name="X"):
+        """Return columns as floats."""
+        is_whole = len(chosen) == table.shape[1]
+        numbers = check_array(
+            table if is_whole else _safe_indexing(table, chosen, axis=1),
+            dtype=np.float64,
+            order="C",
+            ensure_all_finite="allow-nan" if name != "X" or self.allow_nan else True,
+            ensure_min_samples=2 if reset else 1,
+            estimator=estimator,
+            input_name=name,
+        )
+        largest = np.fmax.reduce(np.abs(numbers), axis=None, initial=0)
+        if largest > _LARGEST:
+            raise ValueError(
+                f"Input {name} holds numbers up to {largest:g} in size; expected at "
+                f"most {_LARGEST:g}."
+            )
+        return numbers
+
+    def _steps(self, table, reset):
+        """Return the time step of each row; the first one in `X` is 0."""
+        label = f"time: column {self._names[self.time]!r}"
+        times = _numeric_times(_safe_indexing(table, self.time, axis=1), label)
+        if reset:
+            self._interval, self._is_date = _interval(times, label), _is_date(times)
+        if _is_date(times) != self._is_date:
+            kinds = "dates", "numbers"
+            was, now = kinds if self._is_date else kinds[::-1]
+            raise ValueError(f"{label} holds {now}; in fit these were {was}.")
+        offsets = (times - times.min()) / self._interval
+        steps = np.rint(offsets).astype(np.int64)
+        off = np.abs(offsets - steps) > _ON_STEP
+        if off.any():
+            raise ValueError(
+                f"{label} has times that are no multiple of {self._interval} apart, "
+                f"such as {times[off][0]} after {times.min()}; expected times on one "
+                "grid: round them."
+            )
+        n_steps, n_times = int(steps.max()) + 1, len(np.unique(steps))
+        if n_steps > _SPARSEST * n_times + _SPARSEST:
+            raise ValueError(
+                f"{label} has {n_times} different times, on a grid of {n_steps} steps "
+                f"of {self._interval}; expected times on one grid: round them."
+            )
+        return steps
+
+    def _check_rows(self, step, node, labels):
+        cell = node.astype(np.int64) * (step.max() + 1) + step
+        order = np.argsort(cell, kind="stable")
+        twice = np.flatnonzero(np.diff(cell[order]) == 0)
+        if twice.size:
+            rows = order[twice[0] : twice[0] + 2].tolist()
+            raise ValueError(
+                f"X has {len(twice) + 1} or more rows of one node at one time, such as "
+                f"rows {rows} of {labels[node[rows[0]]]!r}; expected one."
+            )
+
+    def _check_constant(self, columns, chosen, node, first, labels):
+        columns = columns.T if isinstance(columns, np.ndarray) else columns
+        for j, column in zip(chosen, columns, strict=True):
+            here, there = column, column[first][node]
+            differs = (here != there) & ~(_missing(here) & _missing(there))
+            if differs.any():
+                row = int(differs.argmax())
+                raise ValueError(
+                    f"node {labels[node[row]]!r} has more than one value in column "
+                    f"{self._names[j]!r}, {there[row]!r} and {here[row]!r}; expected "
+                    "one position and the same attributes in all rows of a node."
+                )
+
+    def _attribute_columns(self, table):
+        if not self.attributes:
+            return None
+        columns = [_safe_indexing(table, j, axis=1) for j in self.attributes]
+        return [_plain(column) for column in columns]
+
+    def _encoded(self, columns, n_nodes, reset):
+        """Return attributes as numbers: standardised, or one for each category."""
+        if columns is None:
+            return np.zeros((n_nodes, 0))
+        if reset:
+            self._encoders = [_fitted_encoder(column) for column in columns]
+        pairs = zip(self._encoders, columns, self.names(self.attributes), strict=True)
+        return np.concatenate([_encode(*pair) for pair in pairs], axis=1)
+
+
+def _geographic(name):
+    """Return which coordinate a column is named after, or None."""
+    name = str(name).lower()
+    if name in ("lat", "latitude"):
+        return "latitude"
+    return "longitude" if name in ("lon", "lng", "long", "longitude") else None
+
+
+def _first_rows(node, n_nodes):
+    first = np.empty(n_nodes, dtype=np.intp)
+    first[node[::-1]] = np.arange(len(node))[::-1]
+    return first
+
+
+def _plain(column):
+    """Return a column as floats if it holds numbers, and as objects if not."""
+    column = np.asarray(column)
+    if column.dtype.kind in "biuf":
+        return column.astype(np.float64)
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        return column.astype(object)
+
+
+def _missing(column):
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    return np.array([is_missing(value) for value in column])
+
+
+def _fitted_encoder(column):
+    if column.dtype.kind == "f":
+        return StandardScaler().fit(column[:, np.newaxis])
+    known = column[~_missing(column)].astype(str)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return encoder.fit(known[:, np.newaxis])
+
+
+def _encode(encoder, column, name):
+    """Return columns of numbers; what is missing, or unknown, is 0 in all of them."""
+    if isinstance(encoder, OneHotEncoder):
+        encoded = encoder.transform(column.astype(str)[:, np.newaxis])
+        return np.where(_missing(column)[:, np.newaxis], 0, encoded)
+    if column.dtype.kind != "f":
+        raise ValueError(
+            f"attributes: column {name!r} holds {column[0]!r}; in fit it held numbers."
+        )
+    return np.nan_to_num(encoder.transform(column[:, np.newaxis]))
+
+
+def _numeric_times(column, label):
+    """Return times as float64, or as datetime64 in nanoseconds."""
+    if getattr(getattr(column, "dtype", None), "tz", None) is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    times = np.asarray(column)
+    if times.dtype.kind in "OUS":
+        times = _parsed(times, label)
+    times = times.astype("M8[ns]" if times.dtype.kind == "M" else np.float64)
+    wrong = np.isnat(times) if _is_date(times) else ~np.isfinite(times)
+    if wrong.any():
+        raise ValueError(
+            f"{label} has no time in {np.count_nonzero(wrong)} rows; expected one in "
+            "each."
+        )
+    return times
+
+
+def _parsed(times, label):
+    for dtype in (np.float64, "M8[ns]"):
+        try:
+            return times.astype(dtype)
+        except (TypeError, ValueError):
+            continue
+    raise ValueError(
+        f"{label} holds {times[0]!r}; expected numbers, or dates as datetime64 or in "
+        "the format of ISO 8601."
+    )
+
+
+def _is_date(times):
+    return times.dtype.kind == "M"
+
+
+def _interval(times, label):
+    """Return the shortest time from one time to the next."""
+    different = np.unique(times)
+    if len(different) < 2:
+        raise ValueError(
+            f"{label} has the one time {different[0]}; expected at least two in fit."
+        )
+    return np.diff(different).min()
