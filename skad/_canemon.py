@@ -21,7 +21,207 @@ from skad._panel import PanelColumns
 
 
 class CAnemon(AdjacencyMixin, BaseDeepDetector):
-    """Detect nodes of a network that do not show what their neighbours show."""
+    """Detect nodes of a network that do not show what their neighbours show.
+
+    Made for radio cells: the load of a cell may rise because a crowd moves through, and
+    then that of its neighbours rises as well; it may also fall because the cell fails,
+    and then only its own does. What a node shows at a time is estimated from what its
+    neighbours show at that time. Each of them is scaled and weighed by attention, by a
+    net that sees what both have shown before; it is the same net for all nodes, so that
+    it also serves nodes that were not there in `fit`.
+
+    `X` has a row for each node and time, in any order, and columns that name them. All
+    columns but those of `node`, `time`, `position` and `attributes` are KPIs. Without
+    such columns every row is a node that is seen once, and its neighbours are the
+    nearest rows of the training data.
+
+    Read more in the :ref:`User Guide <canemon>`.
+
+    Parameters
+    ----------
+    node : int or str, default=None
+        Index or name of the column that names the node of each row.
+
+    time : int or str, default=None
+        Index or name of the column with the time of each row, numbers or dates. Times
+        are on a grid, whose step is the least difference of two times in `fit`; nodes
+        may lack rows.
+
+    position : array-like of int or str, default=None
+        Columns with the coordinates of nodes. If None, and if there is no adjacency
+        either, neighbours are the nodes whose KPIs correlate most, or the rows whose
+        KPIs are nearest.
+
+    attributes : array-like of int or str, default=None
+        Columns with what else is known of nodes, such as the type of an antenna:
+        numbers or categories, the same in all rows of a node. A category that was not
+        there in `fit` counts as none.
+
+    metric : {"auto", "euclidean", "haversine"}, default="auto"
+        What distance is measured by. With "haversine", positions are latitude and
+        longitude in degrees; "auto" takes it where two columns of positions are named
+        so, or ``lat`` and ``lon``.
+
+    n_neighbors : int, default=10
+        Number of neighbours of a node. If there are fewer nodes, all others are.
+
+    window_size : int, default=24
+        Number of time steps of a context, what the net sees of the past of nodes.
+
+    horizon : int, default=24
+        Number of time steps from the end of the context to the row that is estimated.
+        An anomaly that lasts no longer cannot hide in the context of its own node.
+
+    neighbor_window : {"observed", "past"}, default="observed"
+        Whether estimates are from what neighbours show at the same time, or from what
+        they have shown in their contexts. With "past" a crowd is an anomaly.
+
+    robust : bool, default=False
+        Whether neighbours that are far from what most of them say count less.
+
+    change_window : int, default=6
+        Number of time steps. How much a KPI changes from step to step, on average over
+        these, is judged like a KPI: a node that is stuck changes less than its
+        neighbours. 0 for KPIs only, as in the paper.
+
+    smoothing : int, default=7
+        Number of time steps. Besides errors, their means with their sign over so many
+        steps are judged. 1 for errors only.
+
+    causal : bool, default=False
+        Whether `smoothing` and `change_window` are over the last time steps, so that
+        the scores of nodes of `fit` depend on no later row, instead of those around a
+        row.
+
+    hidden_size : int, default=64
+        Size of the layers of the net.
+
+    attention_size : int, default=32
+        Size of the queries and keys of attention.
+
+    missing : {"raise", "mask"}, default="raise"
+        What becomes of NaN in KPIs: an error, or a reading without any part in a score.
+        Rows that are not there never have any.
+
+    max_epochs : int, default=10
+        Number of passes over the training data.
+
+    batch_size : int, default=512
+        Number of rows per training step. With `node`, as many whole time steps as have
+        together no more rows, at least one.
+
+    lr : float, default=0.002
+        Learning rate of Adam.
+
+    warm_start : bool, default=False
+        Whether `fit` continues the training of the net, with the scaling and the
+        neighbours that it has learnt first.
+
+    n_iter_no_change : int, default=None
+        If given, so many epochs without an improvement on held-out rows end the
+        training, and the best net is kept. With `node`, these are the last time steps.
+
+    validation_fraction : float, default=0.1
+        Share of the time steps, or rows, held out if `n_iter_no_change` is given.
+
+    device : str or torch.device, default="auto"
+        Where the net is trained, such as "cpu" or "cuda"; "auto" takes an accelerator
+        if there is one.
+
+    random_state : int, RandomState instance or None, default=None
+        Controls initial weights and the order of batches; pass an int for reproducible
+        results.
+
+    verbose : int, default=0
+        1 shows a progress bar, 2 a line per epoch.
+
+    net_params : dict, default=None
+        More parameters of skorch's ``NeuralNet``, such as ``callbacks`` or
+        ``optimizer__weight_decay``.
+
+    contamination : float, default=0.1
+        Share of anomalies in the training data, which sets the threshold.
+
+    Attributes
+    ----------
+    offset_ : float
+        Threshold: rows with a lower score are anomalies.
+
+    net_ : DetectorNet
+        The trained net.
+
+    nodes_ : list or None
+        Names of the nodes of `fit`; None without `node`.
+
+    kpis_ : list
+        Names, or indices, of the columns of KPIs.
+
+    n_neighbors_ : int
+        Number of neighbours that were used.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    history_ : list of dict
+        Losses and seconds of each epoch.
+
+    n_features_in_ : int
+        Number of columns seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of columns seen during `fit`, if `X` has string names.
+
+    See Also
+    --------
+    M2AD : Judges systems by their own past, with p-values.
+
+    skad.datasets.make_radio_network : Cells with crowds and faults.
+
+    skad.inspection.NodeDisplay : A node, what was expected of it, and its neighbours.
+
+    Notes
+    -----
+    A score is minus the sum over KPIs of how many times an error is as large as is
+    usual for its node. Errors are divided by a spread that the net predicts: where
+    neighbours disagree, much is possible. Weights of neighbours, attention times scale,
+    sum to one, so that what is added to a node and to all its neighbours, in units of
+    the spread of each, changes no error of a KPI at that time. Whether a neighbour is
+    alike, by correlation over all of the training data, is known to attention.
+
+    From the paper [1]_, of which no code was released, are star graphs, contexts and
+    attributes, the scaling of neighbours by a net, attention and the idea of long-lasting
+    anomalies. It leaves open whether estimates are from neighbours' past or present;
+    only the latter can tell a crowd from a fault. That weights sum to one, predicted
+    spreads, changes as channels, similarities of pairs, the context that ends before
+    the horizon, and estimates by a node's own context where no neighbour speaks are
+    ours.
+
+    The level and the spread of a node that was not there in `fit` are those of its rows
+    in `X`, all of which its scores then depend on; a node with fewer than 20 rows has
+    those of all nodes.
+
+    References
+    ----------
+    .. [1] "c-ANEMON: contextual anomaly detection in mobile networks with graph neural
+       networks" (2025).
+
+    Examples
+    --------
+    >>> from skad import CAnemon
+    >>> from skad.datasets import make_radio_network
+    >>> X_train, X_test, y_test, _ = make_radio_network(n_cells=30, random_state=0)
+    >>> detector = CAnemon(
+    ...     node="cell",
+    ...     time="time",
+    ...     position=["x", "y"],
+    ...     attributes=["type"],
+    ...     max_epochs=2,
+    ...     random_state=0,
+    ... )
+    >>> scores = detector.fit(X_train).score_samples(X_test)
+    >>> bool(scores[y_test == -1].mean() < scores[y_test == 1].mean())
+    True
+    """
 
     _parameter_constraints: dict = {
         **BaseDeepDetector._parameter_constraints,
@@ -255,9 +455,23 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
     def _judged(self, panel):
         """Return what neighbours say of the nodes of a panel."""
         scene = self._network.scene(panel)
+        self._warn_of_nodes_alone(panel, scene)
         found = self._evaluated(panel, scene, "judge")
         channels = scene.channels[:, : len(scene.index)]
         return Judged(scene.known, channels, **found)
+
+    def _warn_of_nodes_alone(self, panel, scene):
+        is_alone = (scene.index < 0).all(axis=1)
+        if is_alone.any():
+            nodes = panel.labels or range(len(is_alone))
+            names = [nodes[i] for i in np.flatnonzero(is_alone)[:3]]
+            more = ", ..." if np.count_nonzero(is_alone) > 3 else ""
+            warnings.warn(
+                f"{np.count_nonzero(is_alone)} of {len(is_alone)} nodes have no "
+                f"neighbours in X, {', '.join(map(repr, names))}{more}: they are "
+                "judged by their own past.",
+                stacklevel=2,
+            )
 
     def _evaluated(self, panel, scene, method):
         """Return what the net says of nodes, of shape (n_steps, n_nodes, ...)."""

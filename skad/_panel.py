@@ -233,6 +233,10 @@ class PanelColumns:
             estimator=estimator,
             input_name=name,
         )
+        empty = np.isnan(numbers).all(axis=0)
+        if reset and name == "X" and empty.any():
+            column = self._names[chosen[int(empty.argmax())]]
+            raise ValueError(f"Column {column!r} of X has no value in any row but NaN.")
         largest = np.fmax.reduce(np.abs(numbers), axis=None, initial=0)
         if largest > _LARGEST:
             raise ValueError(

@@ -192,8 +192,8 @@ def test_a_spike_is_five_times_as_far_off_as_the_others():
     assert kind_of(near, expected) == "irregular"
     assert kind_of(far, expected) == "spike"
     # It is not one of the others itself.
-    assert kind_of([1, -1.0, 4], np.zeros(3)) == "spike"
-    assert kind_of([0.5, -1.5, 4], np.zeros(3)) == "spike"
+    assert kind_of([1, -1.0, 6], np.zeros(3)) == "spike"
+    assert kind_of([0.5, -1.5, 6], np.zeros(3)) == "spike"
 
 
 def test_one_or_two_readings_are_a_spike():
