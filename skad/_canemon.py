@@ -189,12 +189,12 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
     alike, by correlation over all of the training data, is known to attention.
 
     From the paper [1]_, of which no code was released, are star graphs, contexts and
-    attributes, the scaling of neighbours by a net, attention and the idea of long-lasting
-    anomalies. It leaves open whether estimates are from neighbours' past or present;
-    only the latter can tell a crowd from a fault. That weights sum to one, predicted
-    spreads, changes as channels, similarities of pairs, the context that ends before
-    the horizon, and estimates by a node's own context where no neighbour speaks are
-    ours.
+    attributes, the scaling of neighbours by a net, attention, and that anomalies which
+    last are what matters. It leaves open whether estimates are from the past or the
+    present of neighbours; only the latter can tell a crowd from a fault. That weights
+    sum to one, predicted spreads, changes as channels, similarities of pairs, the
+    context that ends before the horizon, and estimates by a node's own context where no
+    neighbour speaks are ours.
 
     The level and the spread of a node that was not there in `fit` are those of its rows
     in `X`, all of which its scores then depend on; a node with fewer than 20 rows has
@@ -202,8 +202,8 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
 
     References
     ----------
-    .. [1] "c-ANEMON: contextual anomaly detection in mobile networks with graph neural
-       networks" (2025).
+    .. [1] "Uncovering Issues in the Radio Access Network by Looking at the Neighbors"
+       (2025). arXiv:2504.14686.
 
     Examples
     --------
@@ -310,7 +310,23 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         return tags
 
     def explain(self, X, *, adjacency=None):
-        """Return how much each KPI adds to the anomaly of each row."""
+        """Return how much each KPI adds to the anomaly of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns)
+            The data; a row for each node and time, in any order.
+
+        adjacency : array-like, sparse matrix or tuple, default=None
+            Who is whose neighbour, see `score_samples`.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_columns)
+            Numbers from 0 up: how many times its error, and that of its changes, is as
+            large as is usual. Those of a row sum to minus its score; 0 for other
+            columns, and where nothing was measured.
+        """
         check_is_fitted(self)
         panel = self._validate(X, reset=False, adjacency=adjacency)
         terms = self._contributions(self._judged(panel))
@@ -319,7 +335,27 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         return explained
 
     def attention(self, X, *, adjacency=None):
-        """Return the neighbours of each row, and how much attention each got."""
+        """Return the neighbours of each row, and how much attention each got.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns)
+            The data; a row for each node and time, in any order.
+
+        adjacency : array-like, sparse matrix or tuple, default=None
+            Who is whose neighbour, see `score_samples`.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_neighbors_)
+            Attention: numbers from 0 up that sum to one for each row, 0 for neighbours
+            that show nothing at that time. All are 0 where none shows anything, and a
+            row is judged by the past of its own node.
+
+        neighbors : ndarray of shape (n_samples, n_neighbors_), dtype object
+            Names of the neighbours, the nearest in front, or positions of rows of the
+            training data; None where there are fewer.
+        """
         check_is_fitted(self)
         panel = self._validate(X, reset=False, adjacency=adjacency)
         scene = self._network.scene(panel)
@@ -328,7 +364,28 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         return panel.of_rows(weights), neighbors[panel.node]
 
     def predict_readings(self, X, *, adjacency=None, return_std=False):
-        """Return what the neighbours of each row lead to expect of its KPIs."""
+        """Return what the neighbours of each row lead to expect of its KPIs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns)
+            The data; a row for each node and time, in any order.
+
+        adjacency : array-like, sparse matrix or tuple, default=None
+            Who is whose neighbour, see `score_samples`.
+
+        return_std : bool, default=False
+            Whether to return how far readings usually are from that as well.
+
+        Returns
+        -------
+        expected : ndarray of shape (n_samples, n_kpis)
+            The estimate of each of `kpis_`, in its units.
+
+        std : ndarray of shape (n_samples, n_kpis)
+            The predicted standard deviation of readings from it. Only returned if
+            `return_std` is True.
+        """
         check_is_fitted(self)
         panel = self._validate(X, reset=False, adjacency=adjacency)
         judged, n_kpis = self._judged(panel), len(self.kpis_)
@@ -342,7 +399,42 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         return expected, panel.of_rows(std)
 
     def events(self, X, *, adjacency=None, min_duration=6, max_gap=0):
-        """Return anomalies that last, node by node, with a hint of what each is."""
+        """Return anomalies that last, node by node, with a hint of what each is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns)
+            The data; a row for each node and time, in any order.
+
+        adjacency : array-like, sparse matrix or tuple, default=None
+            Who is whose neighbour, see `score_samples`.
+
+        min_duration : int, default=6
+            The least number of time steps from the first row of an event to its last,
+            both of which `predict` calls anomalies.
+
+        max_gap : int, default=0
+            So many time steps between two anomalies of a node, or fewer, are part of an
+            event.
+
+        Returns
+        -------
+        events : recarray of shape (n_events,)
+            With the fields ``node``; ``start`` and ``end``, the times of the first and
+            the last row; ``n_steps``, how many time steps this takes; ``first``,
+            ``last`` and ``peak``, the positions in `X` of these rows and of the lowest
+            score; ``score`` there; ``kind``, one of "drop to zero", "flat line",
+            "spike", "level shift" and "irregular", by the KPI that adds most; ``kpis``,
+            their names, that one in front; and ``n_neighbors``, how many neighbours
+            showed something, the median over the rows. 0 means that a node was judged
+            by its own past.
+
+        Raises
+        ------
+        ValueError
+            If the detector has no `node`, `min_duration` is below 1 or `max_gap` is
+            below 0.
+        """
         check_is_fitted(self)
         check_scalar(min_duration, "min_duration", Integral, min_val=1)
         check_scalar(max_gap, "max_gap", Integral, min_val=0)
