@@ -4,11 +4,13 @@ from skad.inspection._attribution_display import AttributionDisplay
 from skad.inspection._embedding import proximity_embedding
 from skad.inspection._embedding_display import EmbeddingDisplay
 from skad.inspection._explain import explain
+from skad.inspection._node_display import NodeDisplay
 from skad.inspection._score_display import ScoreDistributionDisplay
 
 __all__ = [
     "AttributionDisplay",
     "EmbeddingDisplay",
+    "NodeDisplay",
     "ScoreDistributionDisplay",
     "explain",
     "proximity_embedding",
