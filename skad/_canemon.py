@@ -19,6 +19,9 @@ from skad._node_events import NodeRows, Readings, event_table, node_events
 from skad._node_scores import UsualErrors
 from skad._panel import PanelColumns
 
+# Errors that are as many times as large as is usual have no part in contexts.
+_ODD = 5.0
+
 
 class CAnemon(AdjacencyMixin, BaseDeepDetector):
     """Detect nodes of a network that do not show what their neighbours show.
@@ -359,7 +362,8 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         check_is_fitted(self)
         panel = self._validate(X, reset=False, adjacency=adjacency)
         scene = self._network.scene(panel)
-        weights = self._evaluated(panel, scene, "attend")["attention"]
+        items = self._items(scene, self._remembered(panel, scene))
+        weights = self._evaluated(panel, items, "attend")["attention"]
         neighbors = self._network.neighbor_labels(panel, scene)
         return panel.of_rows(weights), neighbors[panel.node]
 
@@ -501,10 +505,10 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
     def _rows(self, panel):
         return self._items(self._network.scene(panel))
 
-    def _items(self, scene):
+    def _items(self, scene, remembered=None):
         if self.nodes_ is None:
             return Stars(scene)
-        return Snapshots(scene, self.window_size, self.horizon)
+        return Snapshots(scene, self.window_size, self.horizon, remembered)
 
     def _batch_size(self, panel):
         if panel.labels is None:
@@ -518,14 +522,14 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
 
     def _fit(self, panel):
         super()._fit(panel)
-        judged = self._judged(panel)
-        is_network = panel.labels is not None
+        scene, is_network = self._network.scene(panel), panel.labels is not None
         self._usual = UsualErrors(
-            judged.errors,
+            self._judge(panel, scene).errors,
             smoothing=self.smoothing if is_network else 1,
             causal=self.causal,
             is_network=is_network,
         )
+        judged = self._judged(panel)
         scores = -self._contributions(judged).sum(axis=2)
         self._usual_score = float(np.median(scores[judged.is_seen]))
 
@@ -548,7 +552,21 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         """Return what neighbours say of the nodes of a panel."""
         scene = self._network.scene(panel)
         self._warn_of_nodes_alone(panel, scene)
-        found = self._evaluated(panel, scene, "judge")
+        return self._judge(panel, scene, self._remembered(panel, scene))
+
+    def _remembered(self, panel, scene):
+        """Return what contexts are made of: all but what is an anomaly itself.
+
+        An anomaly would otherwise come back as soon as it is in the contexts.
+        """
+        if panel.labels is None:
+            return None
+        errors = self._judge(panel, scene).errors
+        is_odd = self._usual.evidence(errors, scene.known) > _ODD
+        return np.where(is_odd, np.nan, scene.channels)
+
+    def _judge(self, panel, scene, remembered=None):
+        found = self._evaluated(panel, self._items(scene, remembered), "judge")
         channels = scene.channels[:, : len(scene.index)]
         return Judged(scene.known, channels, **found)
 
@@ -565,13 +583,11 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
                 stacklevel=2,
             )
 
-    def _evaluated(self, panel, scene, method):
+    def _evaluated(self, panel, items, method):
         """Return what the net says of nodes, of shape (n_steps, n_nodes, ...)."""
         if panel.labels is not None:
-            return self.net_.evaluate(
-                self._items(scene), method, size=self._batch_size(panel)
-            )
-        found = self.net_.evaluate(self._items(scene), method)
+            return self.net_.evaluate(items, method, size=self._batch_size(panel))
+        found = self.net_.evaluate(items, method)
         return {name: part.swapaxes(0, 1) for name, part in found.items()}
 
     def _readings(self, panel, judged):

@@ -19,8 +19,8 @@ _FEWEST = 20
 _FARTHEST = 10.0
 # Added to the mean change before its logarithm is taken, in spreads.
 _STILL = 0.02
-# A single reading that is far off shall not decide what is usual.
-_TAILS = 1.0, 99.0
+# The share of readings at either end, at least one, that does not decide what is usual.
+_TAIL = 0.01
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,8 @@ class Changes:
         if not self.window:
             return readings
         changes = (self._of(readings) - self.level) / self.spread
+        # A reading that is not there has no part in a score, nor have its changes.
+        changes[np.isnan(readings)] = np.nan
         return np.concatenate([readings, changes], axis=2)
 
     def _of(self, readings):
@@ -212,11 +214,17 @@ class Network:
             index = self._kept(known)
             return index, self._pairs[known]
         index, value = self._neighbors(panel, readings)
-        pairs = self._features(index, value, channels)
         if keeps:
             index[is_known] = self._kept(known)[is_known]
-            pairs[is_known] = self._pairs[known[is_known]]
-        return index, pairs
+        pairs = self._features(index, value, channels, not keeps)
+        # What the training data said of a pair still holds.
+        kept = np.where(is_known[:, np.newaxis], self._kept(known), -1)
+        same = index[:, :, np.newaxis] == kept[:, np.newaxis]
+        same &= kept[:, np.newaxis] >= 0
+        learnt = np.take_along_axis(
+            self._pairs[known], same.argmax(axis=2)[:, :, np.newaxis], axis=1
+        )
+        return index, np.where(same.any(axis=2)[:, :, np.newaxis], learnt, pairs)
 
     def _kept(self, known):
         """Return the neighbours of `fit` by their places in another panel."""
@@ -236,9 +244,12 @@ class Network:
         shape = (len(panel.labels), self.n_neighbors)
         return np.full(shape, -1), np.zeros(shape)
 
-    def _features(self, index, value, channels):
+    def _features(self, index, value, channels, given=False):
         """Return how close pairs are, and how alike readings and changes."""
-        closeness = _closeness(value, self._unit, self.kind)
+        kind, unit = self.kind, self._unit
+        if given and kind != "adjacency":
+            kind, unit = "adjacency", _unit(value)
+        closeness = _closeness(value, unit, kind)
         n_kpis = len(self.usual.level)
         parts = [channels[:, :, :n_kpis], channels[:, :, n_kpis:]]
         parts = [_mean_of_kpis(part) for part in parts if part.shape[2]]
@@ -336,7 +347,8 @@ def moving_mean(values, n_steps, causal):
     Returns
     -------
     means : ndarray of shape (n_times, ...)
-        The means; NaN where fewer than half of the values are there.
+        The means; NaN with fewer values than half of `n_steps`, or of all times if
+        these are fewer.
     """
     before = n_steps - 1 if causal else n_steps // 2
     row = np.arange(len(values))
@@ -357,10 +369,17 @@ def _window_sums(values, first, last):
 def _usual(values):
     """Return the median over time, and the spread without the tails."""
     present = np.where(np.isnan(values).all(axis=0), 0.0, values)
-    low, level, high = np.nanpercentile(present, [_TAILS[0], 50, _TAILS[1]], axis=0)
+    ordered = np.sort(present, axis=0)  # NaN comes last
+    counts = np.count_nonzero(~np.isnan(present), axis=0)
+    n_cut = np.minimum(np.ceil(_TAIL * counts).astype(int), (counts - 1) // 2)
+    places = n_cut, (counts - 1) // 2, counts // 2, counts - 1 - n_cut
+    low, below, above, high = (
+        np.take_along_axis(ordered, place[np.newaxis], axis=0)[0] for place in places
+    )
     spread = np.nanstd(np.clip(present, low, high), axis=0)
     # Rounding alone makes the spread of a constant differ from zero.
-    return level, np.where(spread <= 1e-12 * np.maximum(1, np.abs(level)), 0, spread)
+    size = np.maximum(np.abs(low), np.abs(high))
+    return (below + above) / 2, np.where(spread <= 1e-12 * size, 0, spread)
 
 
 def _mean_of_kpis(readings):

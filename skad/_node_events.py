@@ -23,6 +23,9 @@ _OUTSTANDING = 5.0
 # A shift has one direction. That a node is above by chance in nine of ten rows has a
 # probability of 1 %.
 _ONE_SIDED = 0.9
+# Means over time reach beyond what is off: a hint is made of the rows from the first to
+# the last one that is off by as much of the farthest.
+_CORE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Readings:
     def kind(self, place, node, kpi):
         """Return a hint of what happens to a KPI of a node in some of its rows."""
         values, expected = self.values[place, kpi], self.expected[place, kpi]
+        core = _core(np.abs(values - expected))
+        values, expected = values[core], expected[core]
         return event_kind(values, expected, self.zero[node, kpi], self.usual[node, kpi])
 
 
@@ -267,6 +272,13 @@ def _described(place, rows, readings, labels, kpis):
     names = tuple(kpis[k] for k in ranked)
     n_neighbors = int(np.median(rows.n_neighbors[place]))
     return *span, peak, rows.score[peak], kind, names, n_neighbors
+
+
+def _core(sizes):
+    """Return the rows from the first to the last large deviation, or all."""
+    sizes = np.nan_to_num(sizes)
+    large = np.flatnonzero(sizes >= _CORE * sizes.max())
+    return slice(large[0], large[-1] + 1)
 
 
 def _is_at_zero(values, expected, zero):

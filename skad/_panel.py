@@ -1,6 +1,7 @@
 """Readings of nodes over time: from a table of rows to a grid, and back."""
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -17,8 +18,9 @@ from skad._named_columns import (
 # Sums of squares of larger numbers may overflow.
 _LARGEST = 1e100
 # A grid with more steps than this for each different time is a sign of times that
-# were never meant to be on one.
+# were never meant to be on one. Some rows from here and there may well be scored.
 _SPARSEST = 10
+_MOST_STEPS = 100_000
 # Of a step: times that are so close to one are on it.
 _ON_STEP = 1e-3
 
@@ -139,6 +141,7 @@ class PanelColumns:
 
     def times(self, X):
         """Return the times of rows as the caller wrote them."""
+        X = X if hasattr(X, "columns") else np.asarray(X, dtype=object)
         return np.asarray(_safe_indexing(X, self.time, axis=1), dtype=object)
 
     def _find(self, table):
@@ -193,7 +196,7 @@ class PanelColumns:
         positions = None
         if self.position:
             positions = self._numbers(None, table, self.position, reset, "position")
-        attributes = self._attribute_columns(table)
+        attributes = self._attribute_columns(table, reset)
         if self.node is None:
             rows = np.arange(len(kpis))
             encoded = self._encoded(attributes, len(kpis), reset)
@@ -224,8 +227,10 @@ class PanelColumns:
     def _numbers(self, estimator, table, chosen, reset, name="X"):
         """Return columns as floats."""
         is_whole = len(chosen) == table.shape[1]
+        columns = table if is_whole else _safe_indexing(table, chosen, axis=1)
+        self._check_numeric(columns, chosen, name)
         numbers = check_array(
-            table if is_whole else _safe_indexing(table, chosen, axis=1),
+            columns,
             dtype=np.float64,
             order="C",
             ensure_all_finite="allow-nan" if name != "X" or self.allow_nan else True,
@@ -245,6 +250,19 @@ class PanelColumns:
             )
         return numbers
 
+    def _check_numeric(self, columns, chosen, name):
+        if getattr(getattr(columns, "dtype", None), "kind", "O") in "biufc":
+            return
+        for k, j in enumerate(chosen):
+            column = np.asarray(_safe_indexing(columns, k, axis=1))
+            if column.dtype.kind in "OUS" and _plain(column).dtype.kind != "f":
+                wrong = next(value for value in column if not _is_number(value))
+                raise ValueError(
+                    f"{name}: could not convert {wrong!r} in column "
+                    f"{self._names[j]!r} to a number; columns of categories belong "
+                    "into attributes."
+                )
+
     def _steps(self, table, reset):
         """Return the time step of each row; the first one in `X` is 0."""
         label = f"time: column {self._names[self.time]!r}"
@@ -255,22 +273,25 @@ class PanelColumns:
             kinds = "dates", "numbers"
             was, now = kinds if self._is_date else kinds[::-1]
             raise ValueError(f"{label} holds {now}; in fit these were {was}.")
-        offsets = (times - times.min()) / self._interval
-        steps = np.rint(offsets).astype(np.int64)
-        off = np.abs(offsets - steps) > _ON_STEP
+        with np.errstate(over="ignore", invalid="ignore"):
+            offsets = (times - times.min()) / self._interval
+            steps = np.rint(offsets)
+            off = ~(np.abs(offsets - steps) <= _ON_STEP)
         if off.any():
             raise ValueError(
                 f"{label} has times that are no multiple of {self._interval} apart, "
                 f"such as {times[off][0]} after {times.min()}; expected times on one "
                 "grid: round them."
             )
-        n_steps, n_times = int(steps.max()) + 1, len(np.unique(steps))
-        if n_steps > _SPARSEST * n_times + _SPARSEST:
+        n_steps, n_times = steps.max() + 1, len(np.unique(steps))
+        sparsest = _SPARSEST * n_times + (0 if reset else _MOST_STEPS)
+        if n_steps > sparsest:
             raise ValueError(
-                f"{label} has {n_times} different times, on a grid of {n_steps} steps "
-                f"of {self._interval}; expected times on one grid: round them."
+                f"{label} has {n_times} different times, on a grid of {n_steps:.0f} "
+                f"steps of {self._interval}; expected at most {sparsest} steps: round "
+                "times, or score those apart that are far from each other."
             )
-        return steps
+        return steps.astype(np.int64)
 
     def _check_rows(self, step, node, labels):
         cell = node.astype(np.int64) * (step.max() + 1) + step
@@ -292,23 +313,46 @@ class PanelColumns:
                 row = int(differs.argmax())
                 raise ValueError(
                     f"node {labels[node[row]]!r} has more than one value in column "
-                    f"{self._names[j]!r}, {there[row]!r} and {here[row]!r}; expected "
+                    f"{self._names[j]!r}, {there.tolist()[row]!r} and "
+                    f"{here.tolist()[row]!r}; expected "
                     "one position and the same attributes in all rows of a node."
                 )
 
-    def _attribute_columns(self, table):
+    def _attribute_columns(self, table, reset):
         if not self.attributes:
             return None
         columns = [_safe_indexing(table, j, axis=1) for j in self.attributes]
-        return [_plain(column) for column in columns]
+        columns = [np.asarray(column) for column in columns]
+        if reset:
+            self._is_category = [_plain(column).dtype.kind == "O" for column in columns]
+        return [
+            _objects(column) if is_category else self._attribute(column, j)
+            for column, j, is_category in zip(
+                columns, self.attributes, self._is_category, strict=True
+            )
+        ]
+
+    def _attribute(self, column, j):
+        """Return a column of an attribute as floats."""
+        numbers, label = _plain(column), f"attributes: column {self._names[j]!r}"
+        if numbers.dtype.kind == "O":
+            raise ValueError(f"{label} holds {column[0]!r}; in fit it held numbers.")
+        largest = np.fmax.reduce(np.abs(numbers), initial=0)
+        if largest > _LARGEST:
+            held = f"numbers up to {largest:g} in size"
+            held = "infinity" if np.isinf(largest) else held
+            raise ValueError(f"{label} holds {held}; expected at most {_LARGEST:g}.")
+        return numbers
 
     def _encoded(self, columns, n_nodes, reset):
         """Return attributes as numbers: standardised, or one for each category."""
         if columns is None:
             return np.zeros((n_nodes, 0))
         if reset:
-            self._encoders = [_fitted_encoder(column) for column in columns]
-        pairs = zip(self._encoders, columns, self.names(self.attributes), strict=True)
+            names = self.names(self.attributes)
+            pairs = zip(columns, names, strict=True)
+            self._encoders = [_fitted_encoder(*pair) for pair in pairs]
+        pairs = zip(self._encoders, columns, strict=True)
         return np.concatenate([_encode(*pair) for pair in pairs], axis=1)
 
 
@@ -328,13 +372,28 @@ def _first_rows(node, n_nodes):
 
 def _plain(column):
     """Return a column as floats if it holds numbers, and as objects if not."""
-    column = np.asarray(column)
-    if column.dtype.kind in "biuf":
-        return column.astype(np.float64)
+    if column.dtype.kind in "mM":
+        return np.where(np.isnat(column), np.nan, column.astype(np.float64))
+    objects = _objects(column) if column.dtype.kind == "O" else column
     try:
-        return column.astype(np.float64)
+        return objects.astype(np.float64)
     except (TypeError, ValueError):
-        return column.astype(object)
+        return _objects(column)
+
+
+def _objects(column):
+    """Return a column as objects, None where something is missing."""
+    column = column.astype(object)
+    column[_missing(column)] = None
+    return column
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _missing(column):
@@ -343,34 +402,36 @@ def _missing(column):
     return np.array([is_missing(value) for value in column])
 
 
-def _fitted_encoder(column):
+def _fitted_encoder(column, name):
+    known = column[~_missing(column)]
+    if not len(known):
+        raise ValueError(f"attributes: column {name!r} has no value in any row of fit.")
     if column.dtype.kind == "f":
-        return StandardScaler().fit(column[:, np.newaxis])
-    known = column[~_missing(column)].astype(str)
+        # In order: rounding shall not depend on the order of rows.
+        return StandardScaler().fit(np.sort(known)[:, np.newaxis])
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    return encoder.fit(known[:, np.newaxis])
+    return encoder.fit(known.astype(str)[:, np.newaxis])
 
 
-def _encode(encoder, column, name):
+def _encode(encoder, column):
     """Return columns of numbers; what is missing, or unknown, is 0 in all of them."""
     if isinstance(encoder, OneHotEncoder):
         encoded = encoder.transform(column.astype(str)[:, np.newaxis])
         return np.where(_missing(column)[:, np.newaxis], 0, encoded)
-    if column.dtype.kind != "f":
-        raise ValueError(
-            f"attributes: column {name!r} holds {column[0]!r}; in fit it held numbers."
-        )
     return np.nan_to_num(encoder.transform(column[:, np.newaxis]))
 
 
 def _numeric_times(column, label):
     """Return times as float64, or as datetime64 in nanoseconds."""
-    if getattr(getattr(column, "dtype", None), "tz", None) is not None:
+    dtype = getattr(column, "dtype", None)
+    if getattr(dtype, "tz", None) is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    elif hasattr(dtype, "freq"):
+        column = column.dt.to_timestamp()
     times = np.asarray(column)
     if times.dtype.kind in "OUS":
-        times = _parsed(times, label)
-    times = times.astype("M8[ns]" if times.dtype.kind == "M" else np.float64)
+        times = _parsed(times.tolist(), label)
+    times = _in_nanoseconds(times, label) if _is_date(times) else times.astype(float)
     wrong = np.isnat(times) if _is_date(times) else ~np.isfinite(times)
     if wrong.any():
         raise ValueError(
@@ -381,15 +442,44 @@ def _numeric_times(column, label):
 
 
 def _parsed(times, label):
-    for dtype in (np.float64, "M8[ns]"):
+    """Return objects as floats or dates, not a number where one is missing."""
+    # In the order of rows, each once: there are far fewer times than rows.
+    different = [time for time in dict.fromkeys(times) if not is_missing(time)]
+    parse, none = _moment, np.datetime64("NaT")
+    if any(map(_is_number, different)):
+        parse, none = float, np.nan
+    found = {}
+    for time in different:
         try:
-            return times.astype(dtype)
+            found[time] = parse(time)
         except (TypeError, ValueError):
-            continue
-    raise ValueError(
-        f"{label} holds {times[0]!r}; expected numbers, or dates as datetime64 or in "
-        "the format of ISO 8601."
-    )
+            raise ValueError(
+                f"{label} holds {time!r}; expected numbers, or dates as datetime64 or "
+                "in the format of ISO 8601."
+            ) from None
+    return np.array([found.get(time, none) for time in times])
+
+
+def _moment(time):
+    """Return a date as NumPy's; one with a time zone in UTC."""
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    if isinstance(time, datetime) and time.tzinfo is not None:
+        time = time.astimezone(UTC).replace(tzinfo=None)
+    if not isinstance(time, date | np.datetime64):
+        raise TypeError
+    return np.datetime64(time)
+
+
+def _in_nanoseconds(times, label):
+    """Return dates in nanoseconds, in which only some centuries can be counted."""
+    seconds = times.astype("M8[s]").astype(np.int64)
+    wrong = (np.abs(seconds) > np.iinfo(np.int64).max // 10**9) & ~np.isnat(times)
+    if wrong.any():
+        raise ValueError(
+            f"{label} holds {times[wrong][0]}; expected dates from 1678 to 2261."
+        )
+    return times.astype("M8[ns]")
 
 
 def _is_date(times):

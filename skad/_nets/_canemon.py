@@ -8,8 +8,6 @@ from torch.nn import functional
 
 # Of an estimate, in standard deviations: no spread is taken to be less.
 _FLOOR = 0.1
-# A neighbour so many mean deviations from the estimate counts half, if that is robust.
-_N_PASSES = 3
 # Beyond it Huber's loss is linear, in standard deviations.
 _DELTA = 0.5
 
@@ -122,10 +120,10 @@ class NeighborEstimate(nn.Module):
         gather = _Gather(index, nodes.shape[1])
         targets = nodes[:, : index.shape[1]]
         says, told = gather(readings), gather(seen) & (index >= 0)[..., None]
-        attention = self._attention(targets, gather(self.key(nodes)), pairs, told)
-        scale, shift = self._scales(targets, nodes, gather, pairs)
-        weights = attention[..., None] * scale * told
-        weights = weights / weights.sum(2, keepdim=True).clamp_min(1e-12)
+        logits = self._logits(targets, gather(self.key(nodes)), pairs)
+        log_scale, shift = self._scales(targets, nodes, gather, pairs)
+        # Attention times scale, over their sum.
+        weights = _softmax(logits[..., None] + log_scale, told)
         says = says + shift
         estimate, deviation = self._mean(says, weights)
         doubt = [targets, deviation, (weights**2).sum(2)]
@@ -136,7 +134,7 @@ class NeighborEstimate(nn.Module):
             "own_log_spread": self.own_spread(targets.detach()),
             "is_told": told.any(2),
             "n_neighbors": told.any(-1).sum(-1),
-            "attention": attention,
+            "attention": _softmax(logits, told.any(-1)),
         }
 
     def judge(self, batch):
@@ -157,33 +155,29 @@ class NeighborEstimate(nn.Module):
         """Return the attention of the first nodes on their neighbours."""
         return {"attention": self(**batch)["attention"]}
 
-    def _attention(self, targets, keys, pairs, told):
+    def _logits(self, targets, keys, pairs):
+        """Return what attention is the softmax of."""
         query = self.query(targets)[:, :, None]
         logits = (query * keys).sum(-1) / math.sqrt(query.shape[-1])
-        logits = logits + self.affinity(pairs)[..., 0]
-        speaks = told.any(-1)
-        logits = logits.masked_fill(~speaks, -torch.inf)
-        # No softmax of nothing: where no neighbour speaks, all weights are 0.
-        logits = logits.masked_fill(~speaks.any(-1, keepdim=True), 0)
-        return logits.softmax(-1) * speaks
+        return logits + self.affinity(pairs)[..., 0]
 
     def _scales(self, targets, nodes, gather, pairs):
-        """Return what each neighbour is scaled by, and how far it is moved."""
+        """Return the logarithm of each neighbour's scale, and how far it is moved."""
         hidden = self.scale_of_target(targets)[:, :, None] + self.scale_of_pair(pairs)
         hidden = hidden + gather(self.scale_of_neighbor(nodes))
-        log_scale, shift = self.scale(torch.relu(hidden)).chunk(2, dim=-1)
-        return log_scale.exp(), shift
+        return self.scale(torch.relu(hidden)).chunk(2, dim=-1)
 
     def _mean(self, says, weights):
         """Return the weighted mean of neighbours, and their mean deviation from it."""
+        if self.robust:
+            # Half of them may be off and the median is not.
+            middle = _weighted_median(says, weights)
+            off = (says - middle[:, :, None]).abs()
+            usual = _weighted_median(off, weights)[:, :, None] + _FLOOR
+            weights = weights / (1 + (off / usual) ** 2)
+            weights = weights / weights.sum(2, keepdim=True).clamp_min(1e-12)
         mean = (weights * says).sum(2)
-        deviation = (says - mean[:, :, None]).abs()
-        for _ in range(_N_PASSES if self.robust else 0):
-            usual = (weights * deviation).sum(2, keepdim=True) + _FLOOR
-            trusted = weights / (1 + (deviation / usual) ** 2)
-            mean = (trusted * says).sum(2) / trusted.sum(2).clamp_min(1e-12)
-            deviation = (says - mean[:, :, None]).abs()
-        return mean, (weights * deviation).sum(2)
+        return mean, (weights * (says - mean[:, :, None]).abs()).sum(2)
 
     def _past(self, values, masks):
         """Return the mean of each context, by weights that are learnt."""
@@ -217,6 +211,21 @@ class NeighborLoss(nn.Module):
             )
             total = total + (huber + surprise.sum()) / max(len(error), 1)
         return total
+
+
+def _softmax(logits, counts):
+    """Return a softmax along axis 2 over what counts, 0 for all where nothing does."""
+    logits = logits.masked_fill(~counts, -torch.inf)
+    logits = logits.masked_fill(~counts.any(2, keepdim=True), 0)
+    return logits.softmax(2) * counts
+
+
+def _weighted_median(values, weights):
+    """Return the least value with half of the weight at or below it, along axis 2."""
+    values, order = values.sort(dim=2)
+    below = weights.gather(2, order).cumsum(dim=2)
+    half = below[:, :, -1:] / 2
+    return values.gather(2, (below < half).sum(2, keepdim=True))[:, :, 0]
 
 
 class _Gather:

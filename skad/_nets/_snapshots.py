@@ -20,17 +20,22 @@ class Snapshots(Dataset):
 
     horizon : int
         Number of time steps from the last of a context to the one that is estimated.
+
+    remembered : ndarray of shape (n_steps, n_nodes, n_channels), default=None
+        What contexts are made of, NaN where there is nothing. If None, the channels.
     """
 
-    def __init__(self, scene, window_size, horizon):
+    def __init__(self, scene, window_size, horizon, remembered=None):
+        self._values, self._seen = _tensors(scene.channels)
+        if remembered is None:
+            remembered = scene.channels
         lead = window_size + horizon - 1
-        seen = torch.from_numpy(~np.isnan(scene.channels))
-        values = torch.tensor(np.nan_to_num(scene.channels), dtype=torch.float32)
-        before = torch.zeros((lead, *values.shape[1:]))
-        pairs = (torch.cat([before, part.float()]) for part in (values, seen))
+        before = torch.zeros((lead, *self._values.shape[1:]))
         # Step t sees the steps from t - lead to t - horizon.
-        self._contexts = [part.unfold(0, window_size, 1) for part in pairs]
-        self._values, self._seen = values, seen
+        self._contexts = [
+            torch.cat([before, part]).unfold(0, window_size, 1)
+            for part in _tensors(remembered)
+        ]
         self._nodes = torch.tensor(scene.attributes, dtype=torch.float32)
         self._index = torch.from_numpy(scene.index)
         self._pairs = torch.tensor(scene.pairs, dtype=torch.float32)
@@ -71,9 +76,7 @@ class Stars(Dataset):
         # A neighbour that is not there is never looked at.
         nodes = np.concatenate([own, np.maximum(scene.index, 0)], axis=1)
         self._nodes = torch.from_numpy(nodes)
-        values = scene.channels[0]
-        self._seen = torch.from_numpy(~np.isnan(values))
-        self._values = torch.tensor(np.nan_to_num(values), dtype=torch.float32)
+        self._values, self._seen = _tensors(scene.channels[0])
         self._attributes = torch.tensor(scene.attributes, dtype=torch.float32)
         place = np.arange(1, n_neighbors + 1)
         self._index = torch.from_numpy(np.where(scene.index < 0, -1, place))
@@ -95,6 +98,12 @@ class Stars(Dataset):
             "index": self._index[index, np.newaxis],
             "pairs": self._pairs[index, np.newaxis],
         }
+
+
+def _tensors(channels):
+    """Return values, 0 where there is none, and where there are some."""
+    values = torch.tensor(np.nan_to_num(channels), dtype=torch.float32)
+    return values, torch.from_numpy(~np.isnan(channels))
 
 
 class LastSnapshots:
