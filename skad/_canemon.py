@@ -19,7 +19,7 @@ from skad._node_events import NodeRows, Readings, event_table, node_events
 from skad._node_scores import UsualErrors
 from skad._panel import PanelColumns
 
-# Errors that are as many times as large as is usual have no part in contexts.
+# Readings with errors as many times as large as is usual are clearly anomalies.
 _ODD = 5.0
 
 
@@ -79,8 +79,11 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         Whether estimates are from what neighbours show at the same time, or from what
         they have shown in their contexts. With "past" a crowd is an anomaly.
 
-    robust : bool, default=False
-        Whether neighbours that are far from what most of them say count less.
+    robust : bool, default=True
+        Whether scores are computed twice: what is clearly an anomaly in the first pass,
+        with errors five times as large as is usual, is left out in the second, of
+        contexts and of what neighbours say. Without `node`, rows of the training data
+        that are anomalies are left out.
 
     change_window : int, default=6
         Number of time steps. How much a KPI changes from step to step, on average over
@@ -260,7 +263,7 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         window_size=24,
         horizon=24,
         neighbor_window="observed",
-        robust=False,
+        robust=True,
         change_window=6,
         smoothing=7,
         causal=False,
@@ -362,8 +365,8 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         check_is_fitted(self)
         panel = self._validate(X, reset=False, adjacency=adjacency)
         scene = self._network.scene(panel)
-        items = self._items(scene, self._remembered(panel, scene))
-        weights = self._evaluated(panel, items, "attend")["attention"]
+        told = self._told(panel, scene)
+        weights = self._evaluated(panel, told, "attend")["attention"]
         neighbors = self._network.neighbor_labels(panel, scene)
         return panel.of_rows(weights), neighbors[panel.node]
 
@@ -467,7 +470,8 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
             min_duration=min_duration,
             max_gap=max_gap,
         )
-        readings = self._readings(panel, judged)
+        nodes = panel.node[np.unique(codes, return_index=True)[1]]
+        readings = self._readings(panel, judged, nodes)
         return event_table(found, rows, readings, labels=labels, kpis=self.kpis_)
 
     def _prepare(self, panel):
@@ -499,16 +503,15 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
             hidden_size=self.hidden_size,
             attention_size=self.attention_size,
             from_past=has_window and self.neighbor_window == "past",
-            robust=self.robust,
         )
 
     def _rows(self, panel):
         return self._items(self._network.scene(panel))
 
-    def _items(self, scene, remembered=None):
+    def _items(self, scene):
         if self.nodes_ is None:
             return Stars(scene)
-        return Snapshots(scene, self.window_size, self.horizon, remembered)
+        return Snapshots(scene, self.window_size, self.horizon)
 
     def _batch_size(self, panel):
         if panel.labels is None:
@@ -523,12 +526,15 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
     def _fit(self, panel):
         super()._fit(panel)
         scene, is_network = self._network.scene(panel), panel.labels is not None
+        errors = self._judge(panel, scene, scene).errors
         self._usual = UsualErrors(
-            self._judge(panel, scene).errors,
+            errors,
             smoothing=self.smoothing if is_network else 1,
             causal=self.causal,
             is_network=is_network,
         )
+        if self.robust and not is_network:
+            self._network.leave_out(self._is_odd(errors, scene))
         judged = self._judged(panel)
         scores = -self._contributions(judged).sum(axis=2)
         self._usual_score = float(np.median(scores[judged.is_seen]))
@@ -552,23 +558,25 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         """Return what neighbours say of the nodes of a panel."""
         scene = self._network.scene(panel)
         self._warn_of_nodes_alone(panel, scene)
-        return self._judge(panel, scene, self._remembered(panel, scene))
+        return self._judge(panel, scene, self._told(panel, scene))
 
-    def _remembered(self, panel, scene):
-        """Return what contexts are made of: all but what is an anomaly itself.
+    def _told(self, panel, scene):
+        """Return what is taken as said, without what is clearly an anomaly itself.
 
-        An anomaly would otherwise come back as soon as it is in the contexts.
+        It would spread to the neighbours, and come back as soon as it is in contexts.
         """
-        if panel.labels is None:
-            return None
-        errors = self._judge(panel, scene).errors
-        is_odd = self._usual.evidence(errors, scene.known) > _ODD
-        return np.where(is_odd, np.nan, scene.channels)
+        if not self.robust or panel.labels is None:
+            return scene
+        is_odd = self._is_odd(self._judge(panel, scene, scene).errors, scene)
+        return replace(scene, channels=np.where(is_odd, np.nan, scene.channels))
 
-    def _judge(self, panel, scene, remembered=None):
-        found = self._evaluated(panel, self._items(scene, remembered), "judge")
+    def _is_odd(self, errors, scene):
+        return self._usual.evidence(errors, scene.known) > _ODD
+
+    def _judge(self, panel, scene, told):
+        """Judge the nodes of a scene by what is told of their neighbours."""
         channels = scene.channels[:, : len(scene.index)]
-        return Judged(scene.known, channels, **found)
+        return Judged(scene.known, channels, **self._evaluated(panel, told, "judge"))
 
     def _warn_of_nodes_alone(self, panel, scene):
         is_alone = (scene.index < 0).all(axis=1)
@@ -583,22 +591,23 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
                 stacklevel=2,
             )
 
-    def _evaluated(self, panel, items, method):
+    def _evaluated(self, panel, scene, method):
         """Return what the net says of nodes, of shape (n_steps, n_nodes, ...)."""
+        items = self._items(scene)
         if panel.labels is not None:
             return self.net_.evaluate(items, method, size=self._batch_size(panel))
         found = self.net_.evaluate(items, method)
         return {name: part.swapaxes(0, 1) for name, part in found.items()}
 
-    def _readings(self, panel, judged):
-        """Return readings and what was expected in spreads, as events need them."""
+    def _readings(self, panel, judged, nodes):
+        """Return readings of rows, and what was expected, in spreads of the nodes."""
         n_kpis = len(self.kpis_)
         level, spread = self._network.usual.of_nodes(panel, judged.known)
         return Readings(
             panel.of_rows(judged.channels)[:, :n_kpis],
             panel.of_rows(judged.estimate)[:, :n_kpis],
-            -level / spread,
-            np.broadcast_to(self._network.usual_change, level.shape),
+            (-level / spread)[nodes],
+            np.broadcast_to(self._network.usual_change, level[nodes].shape),
         )
 
     def _validate(self, X, *, reset, adjacency=None):

@@ -278,7 +278,7 @@ class ReferenceRows:
     def __init__(self, panel, *, n_neighbors, metric):
         self.n_neighbors, self.metric = n_neighbors, metric
         self.usual = UsualReadings(panel)
-        self._readings = self.usual.standardised(panel)
+        self._readings = self._told = self.usual.standardised(panel)
         self._positions = self._places(panel, self._readings)
         self._attributes = panel.attributes
         self.n_channels = len(self.usual.level)
@@ -295,12 +295,16 @@ class ReferenceRows:
         closeness = _closeness(distance, self._unit, "position")
         n_rows = len(index)
         return Scene(
-            np.concatenate([readings, self._readings], axis=1),
+            np.concatenate([readings, self._told], axis=1),
             np.where(index < 0, -1, index + n_rows),
             np.where(index < 0, 0, closeness)[:, :, np.newaxis],
             np.concatenate([panel.attributes, self._attributes]),
             self.known(panel),
         )
+
+    def leave_out(self, is_odd):
+        """Let readings of `fit` say nothing of other rows any more."""
+        self._told = np.where(is_odd, np.nan, self._readings)
 
     def neighbor_labels(self, panel, scene):
         """Return the rows of `fit` that are neighbours, None for none."""

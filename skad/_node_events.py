@@ -10,7 +10,9 @@ KINDS = ("drop to zero", "flat line", "spike", "level shift", "irregular")
 # gaps, and a fault seldom begins and ends exactly with a flag.
 _MOST = 0.8
 # A reading at 0 may still carry a residue, such as a few signals of other nodes.
-_AT_ZERO = 0.05
+_NEAR_ZERO = 0.15
+# One that repeats itself is at 0, and not just stuck at night, with less than that.
+_AT_ZERO = 0.01
 # Where so little is expected, in usual spreads, a reading of 0 is nothing unusual.
 _AWAY_FROM_ZERO = 1.0
 # A sensor that is stuck repeats itself up to rounding; one that lives does not.
@@ -147,9 +149,9 @@ def event_kind(values, expected, zero, usual):
 
     The first of these that holds:
 
-    - ``"drop to zero"``: four fifths of the readings are at 0, which is more than a
-      usual spread away from what is expected;
-    - ``"flat line"``: four fifths of the readings repeat the one before;
+    - ``"flat line"``: four fifths of the readings repeat the one before, and are not 0;
+    - ``"drop to zero"``: four fifths of the readings are 0, or a seventh of what is
+      expected at most, which is more than a usual spread away from 0;
     - ``"spike"``: there are one or two readings only, or one is five times as far off
       as the others are;
     - ``"level shift"``: nine tenths of the readings are off to the same side, by more
@@ -193,10 +195,10 @@ def event_kind(values, expected, zero, usual):
     values, expected = values[seen], expected[seen]
     deviations = values - expected
     deviations = deviations[~np.isnan(deviations)]
-    if _is_at_zero(values, expected, zero):
-        return "drop to zero"
-    if _is_flat(values, usual):
+    if _is_flat(values, usual) and not _is_near_zero(values, expected, zero, _AT_ZERO):
         return "flat line"
+    if _is_near_zero(values, expected, zero, _NEAR_ZERO):
+        return "drop to zero"
     if 0 < len(values) < _FEWEST or _has_spike(deviations):
         return "spike"
     return "level shift" if _is_shifted(deviations) else "irregular"
@@ -281,14 +283,13 @@ def _core(sizes):
     return slice(large[0], large[-1] + 1)
 
 
-def _is_at_zero(values, expected, zero):
-    """Tell whether most readings are 0, where clearly more or less was expected."""
+def _is_near_zero(values, expected, zero, share):
+    """Tell whether most readings are a share of what is expected, which is not 0."""
     distances = np.abs(expected - zero)
-    distances = distances[~np.isnan(distances)]
-    if not len(distances) or np.median(distances) <= _AWAY_FROM_ZERO:
+    if np.isnan(distances).all() or not np.nanmedian(distances) > _AWAY_FROM_ZERO:
         return False
-    # Not the distance of each row: it vanishes where a daily cycle comes close to 0.
-    residue = _AT_ZERO * np.median(distances)
+    # At night little is expected, and a residue need not be a share of that.
+    residue = share * np.fmax(distances, np.nanmedian(distances))
     return np.mean(np.abs(values - zero) <= residue) >= _MOST
 
 

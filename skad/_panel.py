@@ -429,6 +429,8 @@ def _numeric_times(column, label):
     elif hasattr(dtype, "freq"):
         column = column.dt.to_timestamp()
     times = np.asarray(column)
+    if times.dtype.kind == "m":
+        times = np.where(np.isnat(times), np.nan, times.astype(np.float64))
     if times.dtype.kind in "OUS":
         times = _parsed(times.tolist(), label)
     times = _in_nanoseconds(times, label) if _is_date(times) else times.astype(float)

@@ -128,11 +128,20 @@ def test_a_drop_to_zero_may_leave_a_residue_and_take_time(seed):
 
 
 def test_a_low_level_is_no_drop_to_zero():
-    residue = 0.1 * (expected_of() - ZERO)
-    assert kind_of(ZERO + residue) == "level shift"
-    # A twentieth of what is expected is the most that is left.
-    assert kind_of(np.full(24, ZERO + 0.14)) == "drop to zero"
-    assert kind_of(np.full(24, ZERO + 0.16)) == "flat line"
+    distance = expected_of() - ZERO
+    # A seventh of what is expected is the most that is left.
+    assert kind_of(ZERO + 0.14 * distance) == "drop to zero"
+    assert kind_of(ZERO + 0.2 * distance) == "level shift"
+    # At night it is a share of what is expected by day.
+    noise = np.random.default_rng(0).uniform(0, 0.14 * np.median(distance), 24)
+    assert kind_of(ZERO + noise) == "drop to zero"
+    assert kind_of(ZERO + noise + 0.2 * distance) == "level shift"
+
+
+def test_a_low_reading_that_repeats_itself_is_a_flat_line():
+    distance = np.median(expected_of() - ZERO)
+    assert kind_of(np.full(24, ZERO + 0.02 * distance)) == "flat line"
+    assert kind_of(np.full(24, ZERO + 0.009 * distance)) == "drop to zero"
 
 
 def test_where_little_is_expected_zero_is_no_drop():

@@ -36,9 +36,6 @@ class NeighborEstimate(nn.Module):
     from_past : bool
         Whether neighbours say what they showed in their contexts, by weights of the
         time steps that are learnt, instead of what they show now.
-
-    robust : bool
-        Whether neighbours that are far from the others count less.
     """
 
     def __init__(
@@ -51,12 +48,10 @@ class NeighborEstimate(nn.Module):
         hidden_size,
         attention_size,
         from_past=False,
-        robust=False,
     ):
         super().__init__()
         self.n_channels = n_channels
         self.from_past = from_past
-        self.robust = robust
         # The one number more is the share of the context that was seen.
         n_inputs = 2 * n_channels * window_size + n_attributes + 1
         self.encoder = nn.Sequential(
@@ -125,7 +120,8 @@ class NeighborEstimate(nn.Module):
         # Attention times scale, over their sum.
         weights = _softmax(logits[..., None] + log_scale, told)
         says = says + shift
-        estimate, deviation = self._mean(says, weights)
+        estimate = (weights * says).sum(2)
+        deviation = (weights * (says - estimate[:, :, None]).abs()).sum(2)
         doubt = [targets, deviation, (weights**2).sum(2)]
         return {
             "estimate": estimate,
@@ -167,18 +163,6 @@ class NeighborEstimate(nn.Module):
         hidden = hidden + gather(self.scale_of_neighbor(nodes))
         return self.scale(torch.relu(hidden)).chunk(2, dim=-1)
 
-    def _mean(self, says, weights):
-        """Return the weighted mean of neighbours, and their mean deviation from it."""
-        if self.robust:
-            # Half of them may be off and the median is not.
-            middle = _weighted_median(says, weights)
-            off = (says - middle[:, :, None]).abs()
-            usual = _weighted_median(off, weights)[:, :, None] + _FLOOR
-            weights = weights / (1 + (off / usual) ** 2)
-            weights = weights / weights.sum(2, keepdim=True).clamp_min(1e-12)
-        mean = (weights * says).sum(2)
-        return mean, (weights * (says - mean[:, :, None]).abs()).sum(2)
-
     def _past(self, values, masks):
         """Return the mean of each context, by weights that are learnt."""
         shape = (*values.shape[:2], self.n_channels, -1)
@@ -218,14 +202,6 @@ def _softmax(logits, counts):
     logits = logits.masked_fill(~counts, -torch.inf)
     logits = logits.masked_fill(~counts.any(2, keepdim=True), 0)
     return logits.softmax(2) * counts
-
-
-def _weighted_median(values, weights):
-    """Return the least value with half of the weight at or below it, along axis 2."""
-    values, order = values.sort(dim=2)
-    below = weights.gather(2, order).cumsum(dim=2)
-    half = below[:, :, -1:] / 2
-    return values.gather(2, (below < half).sum(2, keepdim=True))[:, :, 0]
 
 
 class _Gather:

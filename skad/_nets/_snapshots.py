@@ -20,21 +20,16 @@ class Snapshots(Dataset):
 
     horizon : int
         Number of time steps from the last of a context to the one that is estimated.
-
-    remembered : ndarray of shape (n_steps, n_nodes, n_channels), default=None
-        What contexts are made of, NaN where there is nothing. If None, the channels.
     """
 
-    def __init__(self, scene, window_size, horizon, remembered=None):
+    def __init__(self, scene, window_size, horizon):
         self._values, self._seen = _tensors(scene.channels)
-        if remembered is None:
-            remembered = scene.channels
         lead = window_size + horizon - 1
         before = torch.zeros((lead, *self._values.shape[1:]))
         # Step t sees the steps from t - lead to t - horizon.
         self._contexts = [
             torch.cat([before, part]).unfold(0, window_size, 1)
-            for part in _tensors(remembered)
+            for part in (self._values, self._seen.float())
         ]
         self._nodes = torch.tensor(scene.attributes, dtype=torch.float32)
         self._index = torch.from_numpy(scene.index)
