@@ -60,7 +60,7 @@ BASELINES = {
 }
 VARIANTS = {
     "CAnemon": {},
-    "CAnemon, robust": {"robust": True},
+    "CAnemon, one pass": {"robust": False},
     "CAnemon, no changes": {"change_window": 0},
     "CAnemon, no smoothing": {"smoothing": 1},
     "CAnemon, readings only": {"change_window": 0, "smoothing": 1},
