@@ -330,6 +330,20 @@ def test_a_row_of_fit_is_not_its_own_neighbor(seed, has_places, n_neighbors):
     assert_array_equal(scene.known, -1)
 
 
+def test_readings_that_are_left_out_are_told_to_nobody():
+    panel, is_odd = rows_of(noise(1)[0]), np.zeros((1, 5, 2), dtype=bool)
+    net = ReferenceRows(panel, n_neighbors=2, metric="euclidean")
+    before = net.scene(panel)
+    is_odd[0, 3, 1] = True
+    net.leave_out(is_odd)
+    after = net.scene(panel)
+    expected = before.channels.copy()
+    expected[0, 5 + 3, 1] = np.nan
+    assert_array_equal(after.channels, expected)
+    assert_array_equal(after.index, before.index)
+    assert_array_equal(after.pairs, before.pairs)
+
+
 def test_new_rows_have_rows_of_fit_as_neighbors():
     net = ReferenceRows(rows_of(LINE), n_neighbors=2, metric="euclidean")
     new = rows_of([[2.9], [100.0], [1.0]])
