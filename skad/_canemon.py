@@ -353,12 +353,12 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
 
         Returns
         -------
-        weights : ndarray of shape (n_samples, n_neighbors_)
+        weights : ndarray of shape (n_samples, n_neighbors)
             Attention: numbers from 0 up that sum to one for each row, 0 for neighbours
             that show nothing at that time. All are 0 where none shows anything, and a
             row is judged by the past of its own node.
 
-        neighbors : ndarray of shape (n_samples, n_neighbors_), dtype object
+        neighbors : ndarray of shape (n_samples, n_neighbors), dtype object
             Names of the neighbours, the nearest in front, or positions of rows of the
             training data; None where there are fewer.
         """
