@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skad._network import moving_mean
+from skad._node_readings import moving_mean
 
 # Of fewer errors it cannot be told what is usual for a node.
 _FEWEST = 20

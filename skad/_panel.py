@@ -1,28 +1,19 @@
 """Readings of nodes over time: from a table of rows to a grid, and back."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 
 import numpy as np
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import _safe_indexing, check_array
 
-from skad._groups import group_codes, is_missing
+from skad._attributes import LARGEST, Attribute, is_number, missing, plain
+from skad._groups import group_codes
 from skad._named_columns import (
     column_name,
     column_position,
     column_positions,
     validated_table,
 )
-
-# Sums of squares of larger numbers may overflow.
-_LARGEST = 1e100
-# A grid with more steps than this for each different time is a sign of times that
-# were never meant to be on one. Some rows from here and there may well be scored.
-_SPARSEST = 10
-_MOST_STEPS = 100_000
-# Of a step: times that are so close to one are on it.
-_ON_STEP = 1e-3
+from skad._times import TimeGrid
 
 
 @dataclass(frozen=True)
@@ -211,17 +202,14 @@ class PanelColumns:
         step = self._steps(table, reset)
         first = _first_rows(node, len(labels))
         self._check_rows(step, node, labels)
-        for columns, chosen in ((positions, self.position), (attributes, None)):
-            if columns is not None:
-                chosen = self.attributes if chosen is None else chosen
-                self._check_constant(columns, chosen, node, first, labels)
+        if positions is not None:
+            self._check_constant(positions.T, self.position, node, first, labels)
+            positions = positions[first]
+        self._check_constant(attributes, self.attributes, node, first, labels)
         values = np.full((step.max() + 1, len(labels), kpis.shape[1]), np.nan)
         values[step, node] = kpis
-        if attributes is not None:
-            attributes = [column[first] for column in attributes]
+        attributes = [column[first] for column in attributes]
         encoded = self._encoded(attributes, len(labels), reset)
-        if positions is not None:
-            positions = positions[first]
         return Panel(values, step, node, labels, positions, encoded)
 
     def _numbers(self, estimator, table, chosen, reset, name="X"):
@@ -243,10 +231,10 @@ class PanelColumns:
             column = self._names[chosen[int(empty.argmax())]]
             raise ValueError(f"Column {column!r} of X has no value in any row but NaN.")
         largest = np.fmax.reduce(np.abs(numbers), axis=None, initial=0)
-        if largest > _LARGEST:
+        if largest > LARGEST:
             raise ValueError(
                 f"Input {name} holds numbers up to {largest:g} in size; expected at "
-                f"most {_LARGEST:g}."
+                f"most {LARGEST:g}."
             )
         return numbers
 
@@ -255,8 +243,8 @@ class PanelColumns:
             return
         for k, j in enumerate(chosen):
             column = np.asarray(_safe_indexing(columns, k, axis=1))
-            if column.dtype.kind in "OUS" and _plain(column).dtype.kind != "f":
-                wrong = next(value for value in column if not _is_number(value))
+            if column.dtype.kind in "OUS" and plain(column).dtype.kind != "f":
+                wrong = next(value for value in column if not is_number(value))
                 raise ValueError(
                     f"{name}: could not convert {wrong!r} in column "
                     f"{self._names[j]!r} to a number; columns of categories belong "
@@ -265,33 +253,11 @@ class PanelColumns:
 
     def _steps(self, table, reset):
         """Return the time step of each row; the first one in `X` is 0."""
-        label = f"time: column {self._names[self.time]!r}"
-        times = _numeric_times(_safe_indexing(table, self.time, axis=1), label)
+        column = _safe_indexing(table, self.time, axis=1)
         if reset:
-            self._interval, self._is_date = _interval(times, label), _is_date(times)
-        if _is_date(times) != self._is_date:
-            kinds = "dates", "numbers"
-            was, now = kinds if self._is_date else kinds[::-1]
-            raise ValueError(f"{label} holds {now}; in fit these were {was}.")
-        with np.errstate(over="ignore", invalid="ignore"):
-            offsets = (times - times.min()) / self._interval
-            steps = np.rint(offsets)
-            off = ~(np.abs(offsets - steps) <= _ON_STEP)
-        if off.any():
-            raise ValueError(
-                f"{label} has times that are no multiple of {self._interval} apart, "
-                f"such as {times[off][0]} after {times.min()}; expected times on one "
-                "grid: round them."
-            )
-        n_steps, n_times = steps.max() + 1, len(np.unique(steps))
-        sparsest = _SPARSEST * n_times + (0 if reset else _MOST_STEPS)
-        if n_steps > sparsest:
-            raise ValueError(
-                f"{label} has {n_times} different times, on a grid of {n_steps:.0f} "
-                f"steps of {self._interval}; expected at most {sparsest} steps: round "
-                "times, or score those apart that are far from each other."
-            )
-        return steps.astype(np.int64)
+            label = f"time: column {self._names[self.time]!r}"
+            self._grid_of_times = TimeGrid(column, label)
+        return self._grid_of_times.steps(column, is_fit=reset)
 
     def _check_rows(self, step, node, labels):
         cell = node.astype(np.int64) * (step.max() + 1) + step
@@ -305,10 +271,9 @@ class PanelColumns:
             )
 
     def _check_constant(self, columns, chosen, node, first, labels):
-        columns = columns.T if isinstance(columns, np.ndarray) else columns
         for j, column in zip(chosen, columns, strict=True):
             here, there = column, column[first][node]
-            differs = (here != there) & ~(_missing(here) & _missing(there))
+            differs = (here != there) & ~(missing(here) & missing(there))
             if differs.any():
                 row = int(differs.argmax())
                 raise ValueError(
@@ -319,41 +284,23 @@ class PanelColumns:
                 )
 
     def _attribute_columns(self, table, reset):
-        if not self.attributes:
-            return None
+        """Return the columns of attributes, as they are compared and encoded."""
         columns = [_safe_indexing(table, j, axis=1) for j in self.attributes]
         columns = [np.asarray(column) for column in columns]
         if reset:
-            self._is_category = [_plain(column).dtype.kind == "O" for column in columns]
-        return [
-            _objects(column) if is_category else self._attribute(column, j)
-            for column, j, is_category in zip(
-                columns, self.attributes, self._is_category, strict=True
-            )
-        ]
-
-    def _attribute(self, column, j):
-        """Return a column of an attribute as floats."""
-        numbers, label = _plain(column), f"attributes: column {self._names[j]!r}"
-        if numbers.dtype.kind == "O":
-            raise ValueError(f"{label} holds {column[0]!r}; in fit it held numbers.")
-        largest = np.fmax.reduce(np.abs(numbers), initial=0)
-        if largest > _LARGEST:
-            held = f"numbers up to {largest:g} in size"
-            held = "infinity" if np.isinf(largest) else held
-            raise ValueError(f"{label} holds {held}; expected at most {_LARGEST:g}.")
-        return numbers
+            pairs = zip(columns, self.names(self.attributes), strict=True)
+            self._attributes = [Attribute(*pair) for pair in pairs]
+        pairs = zip(self._attributes, columns, strict=True)
+        return [attribute.read(column) for attribute, column in pairs]
 
     def _encoded(self, columns, n_nodes, reset):
-        """Return attributes as numbers: standardised, or one for each category."""
-        if columns is None:
-            return np.zeros((n_nodes, 0))
-        if reset:
-            names = self.names(self.attributes)
-            pairs = zip(columns, names, strict=True)
-            self._encoders = [_fitted_encoder(*pair) for pair in pairs]
-        pairs = zip(self._encoders, columns, strict=True)
-        return np.concatenate([_encode(*pair) for pair in pairs], axis=1)
+        """Return the attributes of nodes as numbers."""
+        parts = [np.zeros((n_nodes, 0))]
+        for attribute, values in zip(self._attributes, columns, strict=True):
+            if reset:
+                attribute.fit(values)
+            parts.append(attribute.encode(values))
+        return np.concatenate(parts, axis=1)
 
 
 def _geographic(name):
@@ -368,131 +315,3 @@ def _first_rows(node, n_nodes):
     first = np.empty(n_nodes, dtype=np.intp)
     first[node[::-1]] = np.arange(len(node))[::-1]
     return first
-
-
-def _plain(column):
-    """Return a column as floats if it holds numbers, and as objects if not."""
-    if column.dtype.kind in "mM":
-        return np.where(np.isnat(column), np.nan, column.astype(np.float64))
-    objects = _objects(column) if column.dtype.kind == "O" else column
-    try:
-        return objects.astype(np.float64)
-    except (TypeError, ValueError):
-        return _objects(column)
-
-
-def _objects(column):
-    """Return a column as objects, None where something is missing."""
-    column = column.astype(object)
-    column[_missing(column)] = None
-    return column
-
-
-def _is_number(value):
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _missing(column):
-    if column.dtype.kind == "f":
-        return np.isnan(column)
-    return np.array([is_missing(value) for value in column])
-
-
-def _fitted_encoder(column, name):
-    known = column[~_missing(column)]
-    if not len(known):
-        raise ValueError(f"attributes: column {name!r} has no value in any row of fit.")
-    if column.dtype.kind == "f":
-        # In order: rounding shall not depend on the order of rows.
-        return StandardScaler().fit(np.sort(known)[:, np.newaxis])
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    return encoder.fit(known.astype(str)[:, np.newaxis])
-
-
-def _encode(encoder, column):
-    """Return columns of numbers; what is missing, or unknown, is 0 in all of them."""
-    if isinstance(encoder, OneHotEncoder):
-        encoded = encoder.transform(column.astype(str)[:, np.newaxis])
-        return np.where(_missing(column)[:, np.newaxis], 0, encoded)
-    return np.nan_to_num(encoder.transform(column[:, np.newaxis]))
-
-
-def _numeric_times(column, label):
-    """Return times as float64, or as datetime64 in nanoseconds."""
-    dtype = getattr(column, "dtype", None)
-    if getattr(dtype, "tz", None) is not None:
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    elif hasattr(dtype, "freq"):
-        column = column.dt.to_timestamp()
-    times = np.asarray(column)
-    if times.dtype.kind == "m":
-        times = np.where(np.isnat(times), np.nan, times.astype(np.float64))
-    if times.dtype.kind in "OUS":
-        times = _parsed(times.tolist(), label)
-    times = _in_nanoseconds(times, label) if _is_date(times) else times.astype(float)
-    wrong = np.isnat(times) if _is_date(times) else ~np.isfinite(times)
-    if wrong.any():
-        raise ValueError(
-            f"{label} has no time in {np.count_nonzero(wrong)} rows; expected one in "
-            "each."
-        )
-    return times
-
-
-def _parsed(times, label):
-    """Return objects as floats or dates, not a number where one is missing."""
-    # In the order of rows, each once: there are far fewer times than rows.
-    different = [time for time in dict.fromkeys(times) if not is_missing(time)]
-    parse, none = _moment, np.datetime64("NaT")
-    if any(map(_is_number, different)):
-        parse, none = float, np.nan
-    found = {}
-    for time in different:
-        try:
-            found[time] = parse(time)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{label} holds {time!r}; expected numbers, or dates as datetime64 or "
-                "in the format of ISO 8601."
-            ) from None
-    return np.array([found.get(time, none) for time in times])
-
-
-def _moment(time):
-    """Return a date as NumPy's; one with a time zone in UTC."""
-    if isinstance(time, str):
-        time = datetime.fromisoformat(time)
-    if isinstance(time, datetime) and time.tzinfo is not None:
-        time = time.astimezone(UTC).replace(tzinfo=None)
-    if not isinstance(time, date | np.datetime64):
-        raise TypeError
-    return np.datetime64(time)
-
-
-def _in_nanoseconds(times, label):
-    """Return dates in nanoseconds, in which only some centuries can be counted."""
-    seconds = times.astype("M8[s]").astype(np.int64)
-    wrong = (np.abs(seconds) > np.iinfo(np.int64).max // 10**9) & ~np.isnat(times)
-    if wrong.any():
-        raise ValueError(
-            f"{label} holds {times[wrong][0]}; expected dates from 1678 to 2261."
-        )
-    return times.astype("M8[ns]")
-
-
-def _is_date(times):
-    return times.dtype.kind == "M"
-
-
-def _interval(times, label):
-    """Return the shortest time from one time to the next."""
-    different = np.unique(times)
-    if len(different) < 2:
-        raise ValueError(
-            f"{label} has the one time {different[0]}; expected at least two in fit."
-        )
-    return np.diff(different).min()

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skad import _graph
+from skad._edges import adjacent_nodes
 from skad._graph import (
-    adjacent_nodes,
     correlated_nodes,
     nearest_nodes,
     nearest_references,

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skad._graph import correlated_nodes, nearest_nodes, pair_statistics
-from skad._network import Changes, Network, ReferenceRows, UsualReadings, moving_mean
+from skad._network import Network, ReferenceRows
+from skad._node_readings import Changes, UsualReadings, moving_mean
 from skad._panel import Panel
 
 

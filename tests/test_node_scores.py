@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skad._network import moving_mean
+from skad._node_readings import moving_mean
 from skad._node_scores import UsualErrors
 
 

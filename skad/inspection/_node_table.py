@@ -5,7 +5,7 @@ from sklearn.utils import _safe_indexing, check_array
 
 from skad._groups import group_codes
 from skad._named_columns import column_name, column_position
-from skad._panel import _numeric_times
+from skad._times import numeric_times
 
 
 class NodeTable:
@@ -45,7 +45,7 @@ class NodeTable:
 
     def _read_times(self, X, j):
         column, name = _safe_indexing(X, j, axis=1), column_name(X, j)
-        times = _numeric_times(column, f"time: column {name!r}")
+        times = numeric_times(column, f"time: column {name!r}")
         self.times, self._step = np.unique(times, return_inverse=True)
         self.time_name = name if isinstance(name, str) else "time"
         if getattr(getattr(column, "dtype", None), "tz", None) is not None:
