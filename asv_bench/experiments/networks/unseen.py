@@ -30,12 +30,8 @@ def _traffic(folder, seed):
         detector.fit(week.rows_before(learned), adjacency=week.adjacency(learned))
         scores = detector.score_samples(week.rows_after(), adjacency=week.adjacency())
         anomaly = -scores.reshape(week.test.shape)
-        lines += _halves(
-            name,
-            week.kinds,
-            anomaly,
-            np.broadcast_to(is_new, scores.reshape(week.test.shape).shape),
-        )
+        # A row for each sensor.
+        lines += _halves(name, week.kinds.T, anomaly.T, is_new)
     return lines
 
 
