@@ -526,20 +526,31 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
     def _fit(self, panel):
         super()._fit(panel)
         scene, is_network = self._network.scene(panel), panel.labels is not None
-        errors = self._judge(panel, scene, scene).errors
+        self._warn_of_nodes_alone(panel, scene)
+        judged = self._judge(panel, scene, scene)
         self._usual = UsualErrors(
-            errors,
+            judged.errors,
             smoothing=self.smoothing if is_network else 1,
             causal=self.causal,
             is_network=is_network,
         )
-        if self.robust and not is_network:
-            self._network.leave_out(self._is_odd(errors, scene))
-        judged = self._judged(panel)
+        if self.robust:
+            is_odd = self._is_odd(judged.errors, scene)
+            if not is_network:
+                self._network.leave_out(is_odd)
+                told = self._network.scene(panel)
+            else:
+                told = scene.without(is_odd)
+            judged = self._judge(panel, scene, told)
         scores = -self._contributions(judged).sum(axis=2)
         self._usual_score = float(np.median(scores[judged.is_seen]))
+        # They are asked for at once, for the threshold, and not computed again.
+        self._scored = panel, self._scores_of(panel, judged)
 
     def _score_samples(self, panel):
+        scored, scores = vars(self).pop("_scored", (None, None))
+        if scored is panel:
+            return scores
         return self._scores_of(panel, self._judged(panel))
 
     def _scores_of(self, panel, judged):
@@ -567,8 +578,8 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         """
         if not self.robust or panel.labels is None:
             return scene
-        is_odd = self._is_odd(self._judge(panel, scene, scene).errors, scene)
-        return replace(scene, channels=np.where(is_odd, np.nan, scene.channels))
+        errors = self._judge(panel, scene, scene).errors
+        return scene.without(self._is_odd(errors, scene))
 
     def _is_odd(self, errors, scene):
         return self._usual.evidence(errors, scene.known) > _ODD

@@ -1,6 +1,6 @@
 """What is known of a network: neighbours, and how alike they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Scene:
     pairs: np.ndarray
     attributes: np.ndarray
     known: np.ndarray
+
+    def without(self, is_odd):
+        """Return the same without some of what nodes show."""
+        return replace(self, channels=np.where(is_odd, np.nan, self.channels))
 
 
 class Network:

@@ -243,10 +243,12 @@ class PanelColumns:
             return
         for k, j in enumerate(chosen):
             column = np.asarray(_safe_indexing(columns, k, axis=1))
-            if column.dtype.kind in "OUS" and plain(column).dtype.kind != "f":
-                wrong = next(value for value in column if not is_number(value))
+            if column.dtype.kind not in "OUS" or plain(column).dtype.kind == "f":
+                continue
+            words = [v for v in column if isinstance(v, str) and not is_number(v)]
+            if words:
                 raise ValueError(
-                    f"{name}: could not convert {wrong!r} in column "
+                    f"{name}: could not convert {words[0]!r} in column "
                     f"{self._names[j]!r} to a number; columns of categories belong "
                     "into attributes."
                 )
