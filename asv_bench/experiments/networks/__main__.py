@@ -5,6 +5,7 @@
     python -m experiments.networks unseen FOLDER UNSEEN.csv --seeds 3
     python -m experiments.networks lte FOLDER LTE.csv --seeds 3
     python -m experiments.networks ran FOLDER RAN.csv --seeds 3
+    python -m experiments.networks alarms ALARMS.csv --seeds 3
 
 FOLDER, or the environment variable SKAD_DATA if it is left out, holds NumPy archives:
 traffic_graph (x, adj), LTE_cells (X, y, minute_of_day, cell) and RAN_RIC_AD (X, ue,
@@ -14,7 +15,8 @@ holds is not run again.
 `traffic` puts faults and shocks into a week of METR-LA, learns from the first four
 days and scores the others. `unseen` learns from half of the nodes and scores the other
 half. `lte` and `ran` score labelled rows of radio cells and of phones, learned from as
-they are, or only from normal ones.
+they are, or only from normal ones. `alarms` counts the rows that are flagged where
+nothing happens, in simulated cells.
 
 PyOD's detectors of nodes in a graph (ANOMALOUS, AnomalyDAE, CoLA, CONAD, DOMINANT,
 GUIDE, Radar and SCAN) are not among them. All need torch_geometric, those too that do
@@ -27,13 +29,14 @@ import argparse
 import os
 from pathlib import Path
 
+from experiments.networks.alarms import alarms
 from experiments.networks.detectors import VARIANTS
 from experiments.networks.lte import lte
 from experiments.networks.ran import ran
 from experiments.networks.traffic import traffic
 from experiments.networks.unseen import unseen
 
-_COMMANDS = {"unseen": unseen, "lte": lte, "ran": ran}
+_COMMANDS = {"unseen": unseen, "lte": lte, "ran": ran, "alarms": alarms}
 
 
 def main():
@@ -42,17 +45,17 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, dest="command")
-    for name, n_seeds in (("traffic", 5), ("unseen", 3), ("lte", 3), ("ran", 3)):
+    for name in ("traffic", *_COMMANDS):
         command = commands.add_parser(name)
         default = os.environ.get("SKAD_DATA")
         command.add_argument("folder", type=Path, nargs="?", default=default)
         command.add_argument("file", type=Path)
-        command.add_argument("--seeds", type=int, default=n_seeds)
+        command.add_argument("--seeds", type=int, default=3)
         command.add_argument("--jobs", type=int, default=1)
     variants = commands.choices["traffic"].add_argument("--variants", nargs="+")
     variants.choices, variants.default = VARIANTS, list(VARIANTS)
     given = parser.parse_args()
-    if given.folder is None:
+    if given.folder is None and given.command != "alarms":
         parser.error("name a folder, or set SKAD_DATA")
     if given.command == "traffic":
         traffic(given.folder, given.file, given.variants, given.seeds, given.jobs)

@@ -45,12 +45,13 @@ def label_measures(is_anomaly, anomaly):
 
 
 def show(lines, by):
-    """Print means over the seeds, and how far AUROC and precision spread."""
+    """Print means over the seeds, and how far the main ones spread."""
     groups = lines.drop(columns="seed").groupby(by, sort=False)
     means = groups.mean()
-    for place, name in ((1, "AUROC"), (3, "AP")):
+    for name in means.columns.intersection(["AUROC", "AP", "flagged"]):
+        place = means.columns.get_loc(name) + 1
         means.insert(place, f"± {name}", groups[name].std())
-    print(means.round(3).to_string(), end="\n\n")
+    print(means.round(4).to_string(), end="\n\n")
 
 
 def _auroc(faults, others):
