@@ -355,8 +355,9 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
         -------
         weights : ndarray of shape (n_samples, n_neighbors)
             Attention: numbers from 0 up that sum to one for each row, 0 for neighbours
-            that show nothing at that time. All are 0 where none shows anything, and a
-            row is judged by the past of its own node.
+            that show nothing at that time or, if `robust`, what is clearly an anomaly.
+            All are 0 where none is left, and a row is judged by the past of its own
+            node.
 
         neighbors : ndarray of shape (n_samples, n_neighbors), dtype object
             Names of the neighbours, the nearest in front, or positions of rows of the
@@ -490,6 +491,7 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
             self._network = Network(
                 panel, change_window=self.change_window, causal=self.causal, **options
             )
+        self._context = self.window_size, self.horizon
         self.nodes_ = panel.labels
         self.kpis_ = self._columns.names(self._columns.kpis)
 
@@ -511,7 +513,7 @@ class CAnemon(AdjacencyMixin, BaseDeepDetector):
     def _items(self, scene):
         if self.nodes_ is None:
             return Stars(scene)
-        return Snapshots(scene, self.window_size, self.horizon)
+        return Snapshots(scene, *self._context)
 
     def _batch_size(self, panel):
         if panel.labels is None:

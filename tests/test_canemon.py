@@ -460,6 +460,14 @@ def test_a_copy_scores_alike(network, fitted):
     assert_array_equal(again.score_samples(X), fitted.score_samples(X))
 
 
+def test_parameters_set_after_fit_wait_for_the_next(network, fitted):
+    X = network[1]
+    changed = pickle.loads(pickle.dumps(fitted))
+    changed.set_params(window_size=5, horizon=2, smoothing=1, change_window=0)
+    changed.set_params(node=None, missing="mask", n_neighbors=1, neighbor_window="past")
+    assert_array_equal(changed.score_samples(X), fitted.score_samples(X))
+
+
 def test_training_goes_on_and_may_stop_early(network):
     X_train, X = network[:2]
     detector = make(max_epochs=2, warm_start=True).fit(X_train)
