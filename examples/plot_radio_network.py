@@ -3,16 +3,16 @@
 A radio network: which cell fails, who is busy
 ==============================================
 
-A crowd and a fault both change the load of a radio cell. :class:`~skad.CAnemon` asks the
-neighbours: in a crowd, they are busy too.
+A crowd and a fault both change the load of a radio cell. :class:`~skad.CAnemon` asks
+the neighbours: in a crowd, they are busy too.
 """
 
 # %%
 # The network
 # -----------
 #
-# Forty cells, hour by hour, for four weeks. Crowds move through all the time; in the last
-# week, some cells fail.
+# Forty cells, hour by hour, for four weeks. Crowds move through all the time; in the
+# last week, some cells fail.
 
 from skad.datasets import make_radio_network
 
@@ -42,7 +42,7 @@ detector = CAnemon(
 # What has lasted
 # ---------------
 #
-# Events of six hours and more, the worst first, beside the faults that are really there.
+# Events of six hours and more, the worst first, beside the faults that are there.
 
 events = pd.DataFrame(detector.events(X_test)).sort_values("score")
 shown = ["node", "start", "end", "kind", "score", "n_neighbors"]
@@ -54,10 +54,10 @@ print(faults[["cell", "start", "stop", "kind"]].to_string(index=False))
 # A fault and a crowd
 # -------------------
 #
-# On the left the cell of the worst event; on the right the busiest cell of a crowd. Grey
-# lines are the neighbours. The load of the one leaves what they lead to expect, the blue
-# band, and is flagged. The other is as unusual for its hour, and its neighbours are as
-# busy as it is.
+# On the left the cell of the worst event, on the right the busiest one of a crowd, which
+# is shaded. Grey lines are the neighbours, and the blue band is what they lead to
+# expect. The load of the cell that fails leaves it, and is flagged. In the crowd it is
+# as unusual for the hour, but the neighbours are as busy.
 
 import matplotlib.pyplot as plt
 
