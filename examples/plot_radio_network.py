@@ -54,8 +54,8 @@ print(faults[["cell", "start", "stop", "kind"]].to_string(index=False))
 # A fault and a crowd
 # -------------------
 #
-# On the left the cell of the worst event, on the right the busiest one of a crowd, which
-# is shaded. Grey lines are the neighbours, and the blue band is what they lead to
+# On the left the cell of the worst event, on the right the busiest one of a crowd,
+# which is shaded. Grey lines are the neighbours, and the blue band is what they lead to
 # expect. The load of the cell that fails leaves it, and is flagged. In the crowd it is
 # as unusual for the hour, but the neighbours are as busy.
 
