@@ -5,6 +5,7 @@
     python -m experiments.networks unseen FOLDER UNSEEN.csv --seeds 3
     python -m experiments.networks lte FOLDER LTE.csv --seeds 3
     python -m experiments.networks ran FOLDER RAN.csv --seeds 3
+    python -m experiments.networks cells CELLS.csv --seeds 5
     python -m experiments.networks alarms ALARMS.csv --seeds 3
 
 FOLDER, or the environment variable SKAD_DATA if it is left out, holds NumPy archives:
@@ -15,8 +16,8 @@ holds is not run again.
 `traffic` puts faults and shocks into a week of METR-LA, learns from the first four
 days and scores the others. `unseen` learns from half of the nodes and scores the other
 half. `lte` and `ran` score labelled rows of radio cells and of phones, learned from as
-they are, or only from normal ones. `alarms` counts the rows that are flagged where
-nothing happens, in simulated cells.
+they are, or only from normal ones. `cells` scores simulated radio cells, and `alarms`
+counts the rows of such that are flagged where nothing happens.
 
 PyOD's detectors of nodes in a graph (ANOMALOUS, AnomalyDAE, CoLA, CONAD, DOMINANT,
 GUIDE, Radar and SCAN) are not among them. All need torch_geometric, those too that do
@@ -30,13 +31,14 @@ import os
 from pathlib import Path
 
 from experiments.networks.alarms import alarms
+from experiments.networks.cells import cells
 from experiments.networks.detectors import VARIANTS
 from experiments.networks.lte import lte
 from experiments.networks.ran import ran
 from experiments.networks.traffic import traffic
 from experiments.networks.unseen import unseen
 
-_COMMANDS = {"unseen": unseen, "lte": lte, "ran": ran, "alarms": alarms}
+_COMMANDS = {"unseen": unseen, "lte": lte, "ran": ran, "cells": cells, "alarms": alarms}
 
 
 def main():
@@ -55,7 +57,7 @@ def main():
     variants = commands.choices["traffic"].add_argument("--variants", nargs="+")
     variants.choices, variants.default = VARIANTS, list(VARIANTS)
     given = parser.parse_args()
-    if given.folder is None and given.command != "alarms":
+    if given.folder is None and given.command not in ("cells", "alarms"):
         parser.error("name a folder, or set SKAD_DATA")
     if given.command == "traffic":
         traffic(given.folder, given.file, given.variants, given.seeds, given.jobs)
