@@ -409,3 +409,13 @@ def test_the_last_steps_are_held_out(fraction, n_held):
 def test_nothing_to_learn_from_is_an_error():
     with pytest.raises(ValueError, match="validation_fraction=0.5 of 1 time steps"):
         LastSnapshots(0.5)(Snapshots(scene_of(1), 3, 1))
+
+
+def test_nodes_are_judged_alike_in_parts(monkeypatch):
+    net, batch = net_of(seed=3), batch_of(seed=3, n_nodes=9)
+    expected = numbers(net.judge(batch)) | numbers(net.attend(batch))
+    monkeypatch.setattr("skad._nets._canemon._N_TARGETS", 4)
+    found = numbers(net.judge(batch)) | numbers(net.attend(batch))
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        assert_allclose(values, expected[name], rtol=1e-12)

@@ -1,6 +1,7 @@
 """What neighbours say of a node: scale, attention, estimate and spread."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -8,6 +9,8 @@ from torch.nn import functional
 
 # Of an estimate, in standard deviations: no spread is taken to be less.
 _FLOOR = 0.1
+# Nodes that are judged together: what is computed for them stays in the cache.
+_N_TARGETS = 256
 # Beyond it Huber's loss is linear, in standard deviations.
 _DELTA = 0.5
 
@@ -108,15 +111,55 @@ class NeighborEstimate(nn.Module):
             where a neighbour says anything, how many do (``"n_neighbors"``), and the
             ``"attention"`` on each.
         """
+        known = self._known(values, masks, attributes, readings, seen)
+        return self._estimated(known, index, pairs)
+
+    def judge(self, batch):
+        """Return the estimate that counts, its spread, and how many spoke."""
+        found = self._found_in_parts(**batch)
+        told = found["is_told"]
+        names = ("estimate", "log_spread")
+        estimate, spread = (
+            torch.where(told, found[name], found[f"own_{name}"]) for name in names
+        )
+        return {
+            "estimate": estimate,
+            "spread": spread.exp() + _FLOOR,
+            "n_neighbors": found["n_neighbors"],
+        }
+
+    def attend(self, batch):
+        """Return the attention of the first nodes on their neighbours."""
+        return {"attention": self._found_in_parts(**batch)["attention"]}
+
+    def _found_in_parts(self, values, masks, attributes, readings, seen, index, pairs):
+        """Return what `forward` does, for some of the nodes after the others."""
+        known = self._known(values, masks, attributes, readings, seen)
+        size = max(1, _N_TARGETS // len(index))
+        parts = [
+            self._estimated(known, index[:, i : i + size], pairs[:, i : i + size], i)
+            for i in range(0, index.shape[1], size)
+        ]
+        return {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
+
+    def _known(self, values, masks, attributes, readings, seen):
+        """Return what is computed once for each node."""
         share = masks.sum(-1, keepdim=True) / max(masks.shape[-1], 1)
         nodes = self.encoder(torch.cat([values, masks, attributes, share], dim=-1))
         if self.from_past:
             readings, seen = self._past(values, masks)
-        gather = _Gather(index, nodes.shape[1])
-        targets = nodes[:, : index.shape[1]]
-        says, told = gather(readings), gather(seen) & (index >= 0)[..., None]
-        logits = self._logits(targets, gather(self.key(nodes)), pairs)
-        log_scale, shift = self._scales(targets, nodes, gather, pairs)
+        return _Known(
+            nodes, self.key(nodes), self.scale_of_neighbor(nodes), readings, seen
+        )
+
+    def _estimated(self, known, index, pairs, first=0):
+        """Return what neighbours say of the nodes from the `first` one on."""
+        gather = _Gather(index, known.nodes.shape[1])
+        targets = known.nodes[:, first : first + index.shape[1]]
+        says = gather(known.readings)
+        told = gather(known.seen) & (index >= 0)[..., None]
+        logits = self._logits(targets, gather(known.keys), pairs)
+        log_scale, shift = self._scales(targets, gather(known.scales), pairs)
         # Attention times scale, over their sum.
         weights = _softmax(logits[..., None] + log_scale, told)
         says = says + shift
@@ -133,34 +176,16 @@ class NeighborEstimate(nn.Module):
             "attention": _softmax(logits, told.any(-1)),
         }
 
-    def judge(self, batch):
-        """Return the estimate that counts, its spread, and how many spoke."""
-        found = self(**batch)
-        told = found["is_told"]
-        names = ("estimate", "log_spread")
-        estimate, spread = (
-            torch.where(told, found[name], found[f"own_{name}"]) for name in names
-        )
-        return {
-            "estimate": estimate,
-            "spread": spread.exp() + _FLOOR,
-            "n_neighbors": found["n_neighbors"],
-        }
-
-    def attend(self, batch):
-        """Return the attention of the first nodes on their neighbours."""
-        return {"attention": self(**batch)["attention"]}
-
     def _logits(self, targets, keys, pairs):
         """Return what attention is the softmax of."""
         query = self.query(targets)[:, :, None]
         logits = (query * keys).sum(-1) / math.sqrt(query.shape[-1])
         return logits + self.affinity(pairs)[..., 0]
 
-    def _scales(self, targets, nodes, gather, pairs):
+    def _scales(self, targets, of_neighbors, pairs):
         """Return the logarithm of each neighbour's scale, and how far it is moved."""
         hidden = self.scale_of_target(targets)[:, :, None] + self.scale_of_pair(pairs)
-        hidden = hidden + gather(self.scale_of_neighbor(nodes))
+        hidden = hidden + of_neighbors
         return self.scale(torch.relu(hidden)).chunk(2, dim=-1)
 
     def _past(self, values, masks):
@@ -202,6 +227,16 @@ def _softmax(logits, counts):
     logits = logits.masked_fill(~counts, -torch.inf)
     logits = logits.masked_fill(~counts.any(2, keepdim=True), 0)
     return logits.softmax(2) * counts
+
+
+class _Known(NamedTuple):
+    """What is computed once for each node, of shape (n_batches, n_nodes, ...)."""
+
+    nodes: torch.Tensor
+    keys: torch.Tensor
+    scales: torch.Tensor
+    readings: torch.Tensor
+    seen: torch.Tensor
 
 
 class _Gather:
