@@ -7,6 +7,7 @@
     python -m experiments.networks ran FOLDER RAN.csv --seeds 3
     python -m experiments.networks cells CELLS.csv --seeds 5
     python -m experiments.networks alarms ALARMS.csv --seeds 3
+    python -m experiments.networks size SIZE.csv
 
 FOLDER, or the environment variable SKAD_DATA if it is left out, holds NumPy archives:
 traffic_graph (x, adj), LTE_cells (X, y, minute_of_day, cell) and RAN_RIC_AD (X, ue,
@@ -17,7 +18,8 @@ holds is not run again.
 days and scores the others. `unseen` learns from half of the nodes and scores the other
 half. `lte` and `ran` score labelled rows of radio cells and of phones, learned from as
 they are, or only from normal ones. `cells` scores simulated radio cells, and `alarms`
-counts the rows of such that are flagged where nothing happens.
+counts the rows of such that are flagged where nothing happens. `size` measures seconds
+and memory.
 
 PyOD's detectors of nodes in a graph (ANOMALOUS, AnomalyDAE, CoLA, CONAD, DOMINANT,
 GUIDE, Radar and SCAN) are not among them. All need torch_geometric, those too that do
@@ -35,10 +37,12 @@ from experiments.networks.cells import cells
 from experiments.networks.detectors import VARIANTS
 from experiments.networks.lte import lte
 from experiments.networks.ran import ran
+from experiments.networks.size import size
 from experiments.networks.traffic import traffic
 from experiments.networks.unseen import unseen
 
-_COMMANDS = {"unseen": unseen, "lte": lte, "ran": ran, "cells": cells, "alarms": alarms}
+_WITHOUT_DATA = {"cells": cells, "alarms": alarms, "size": size}
+_COMMANDS = {"unseen": unseen, "lte": lte, "ran": ran, **_WITHOUT_DATA}
 
 
 def main():
@@ -57,7 +61,7 @@ def main():
     variants = commands.choices["traffic"].add_argument("--variants", nargs="+")
     variants.choices, variants.default = VARIANTS, list(VARIANTS)
     given = parser.parse_args()
-    if given.folder is None and given.command not in ("cells", "alarms"):
+    if given.folder is None and given.command not in _WITHOUT_DATA:
         parser.error("name a folder, or set SKAD_DATA")
     if given.command == "traffic":
         traffic(given.folder, given.file, given.variants, given.seeds, given.jobs)
