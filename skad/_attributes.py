@@ -4,9 +4,7 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skad._groups import is_missing
-
-# Sums of squares of larger numbers may overflow.
-LARGEST = 1e100
+from skad._named_columns import check_size
 
 
 class Attribute:
@@ -38,13 +36,7 @@ class Attribute:
             raise ValueError(
                 f"{self._label} holds {column[0]!r}; in fit it held numbers."
             )
-        largest = np.fmax.reduce(np.abs(numbers), initial=0)
-        if largest > LARGEST:
-            held = f"numbers up to {largest:g} in size"
-            held = "infinity" if np.isinf(largest) else held
-            raise ValueError(
-                f"{self._label} holds {held}; expected at most {LARGEST:g}."
-            )
+        check_size(numbers, self._label)
         return numbers
 
     def fit(self, values):

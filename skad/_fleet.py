@@ -9,16 +9,16 @@ from sklearn.utils import _safe_indexing, check_array
 
 from skad._groups import group_codes
 from skad._named_columns import (
+    check_size,
     column_name,
     column_position,
     column_positions,
+    other_columns,
     validated_table,
 )
 from skad._segments import SeriesRows
 from skad._series import Series
 
-# Sums of squares of larger numbers may overflow.
-_LARGEST = 1e100
 # A single row tells nothing of what errors are usual.
 _FEWEST_ROWS = 2
 
@@ -141,18 +141,8 @@ class FleetColumns:
         self._names = [column_name(table, j) for j in range(table.shape[1])]
         used = [*self.covariates]
         used += [] if self.system is None else [self.system]
-        if len(used) > len(set(used)):
-            twice = next(j for j in used if used.count(j) > 1)
-            raise ValueError(
-                f"column {self._names[twice]!r} is given more than once in system and "
-                "covariates; expected different columns."
-            )
-        self.sensors = [j for j in range(table.shape[1]) if j not in used]
-        if not self.sensors:
-            raise ValueError(
-                f"X has no column but those of system and covariates, {used}; expected "
-                "at least one sensor."
-            )
+        parameters = "system and covariates"
+        self.sensors = other_columns(self._names, used, parameters, "sensor")
 
     def _read(self, estimator, table, groups, *, reset):
         n_rows = len(table)
@@ -204,13 +194,7 @@ class FleetColumns:
         return numbers, place_of
 
     def _check_numbers(self, numbers, covariates):
-        largest = np.fmax.reduce(numbers, axis=None, initial=0)
-        largest = max(largest, -np.fmin.reduce(numbers, axis=None, initial=0))
-        if largest > _LARGEST:
-            raise ValueError(
-                f"Input X holds numbers up to {largest:g} in size; expected at most "
-                f"{_LARGEST:g}."
-            )
+        check_size(numbers, "Input X")
         gaps = np.isnan(numbers[:, covariates]).any(axis=0)
         if gaps.any():
             name = self._names[self.covariates[int(gaps.argmax())]]

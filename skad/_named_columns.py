@@ -2,7 +2,11 @@
 
 from numbers import Integral
 
+import numpy as np
 from sklearn.utils.validation import validate_data
+
+# Sums of squares of larger numbers may overflow.
+_LARGEST = 1e100
 
 
 def validated_table(estimator, X, *, reset):
@@ -44,3 +48,49 @@ def column_position(X, column, label):
 def column_name(X, j):
     """Return the name of a column, or its index where columns have no names."""
     return str(X.columns[j]) if hasattr(X, "columns") else int(j)
+
+
+def other_columns(names, used, parameters, kind):
+    """Return where the columns are that no parameter names.
+
+    Parameters
+    ----------
+    names : list
+        The names of all columns.
+
+    used : list of int
+        Where the columns are that parameters name.
+
+    parameters : str
+        What messages call these parameters.
+
+    kind : str
+        What the others hold, of which there is at least one.
+
+    Returns
+    -------
+    others : list of int
+        The positions of the others.
+    """
+    if len(used) > len(set(used)):
+        twice = next(j for j in used if used.count(j) > 1)
+        raise ValueError(
+            f"column {names[twice]!r} is given more than once in {parameters}; "
+            "expected different columns."
+        )
+    others = [j for j in range(len(names)) if j not in used]
+    if not others:
+        raise ValueError(
+            f"X has no column but those of {parameters}, {[names[j] for j in used]}; "
+            f"expected at least one {kind}."
+        )
+    return others
+
+
+def check_size(numbers, label):
+    """Raise if numbers are too large to be squared; `label` begins the message."""
+    largest = np.fmax.reduce(numbers, axis=None, initial=0)
+    largest = max(largest, -np.fmin.reduce(numbers, axis=None, initial=0))
+    if largest > _LARGEST:
+        held = "infinity" if np.isinf(largest) else f"numbers up to {largest:g} in size"
+        raise ValueError(f"{label} holds {held}; expected at most {_LARGEST:g}.")

@@ -1,5 +1,7 @@
 """From errors of nodes at time steps to evidence against them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skad._node_readings import moving_mean
@@ -9,6 +11,39 @@ _FEWEST = 20
 # In spreads: a node whose errors are smaller is not judged by their size.
 _FLOOR = 0.05
 _QUARTILE = 75
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is said of nodes at time steps, in spreads.
+
+    Parameters
+    ----------
+    known : ndarray of shape (n_nodes,)
+        The place of each node among those of `fit`, -1 for others.
+
+    channels, estimate, spread : ndarray of shape (n_steps, n_nodes, n_channels)
+        What nodes show, what was expected, and how far off that usually is.
+
+    n_neighbors : ndarray of shape (n_steps, n_nodes)
+        How many neighbours spoke.
+    """
+
+    known: np.ndarray
+    channels: np.ndarray
+    estimate: np.ndarray
+    spread: np.ndarray
+    n_neighbors: np.ndarray
+
+    @property
+    def errors(self):
+        """Errors over how large they usually are; NaN where nothing was seen."""
+        return (self.channels - self.estimate) / self.spread
+
+    @property
+    def is_seen(self):
+        """Where a node shows anything."""
+        return ~np.isnan(self.channels).all(axis=2)
 
 
 class UsualErrors:

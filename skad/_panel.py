@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import _safe_indexing, check_array
 
-from skad._attributes import LARGEST, Attribute, is_number, missing, plain
+from skad._attributes import Attribute, is_number, missing, plain
 from skad._groups import group_codes
 from skad._named_columns import (
+    check_size,
     column_name,
     column_position,
     column_positions,
+    other_columns,
     validated_table,
 )
 from skad._times import TimeGrid
@@ -153,18 +155,8 @@ class PanelColumns:
         self._find_metric()
         used = [*self.position, *self.attributes]
         used += [] if self.node is None else [self.node, self.time]
-        if len(used) > len(set(used)):
-            twice = next(j for j in used if used.count(j) > 1)
-            raise ValueError(
-                f"column {self._names[twice]!r} is given more than once in node, time, "
-                "position and attributes; expected different columns."
-            )
-        self.kpis = [j for j in range(table.shape[1]) if j not in used]
-        if not self.kpis:
-            raise ValueError(
-                "X has no column but those of node, time, position and attributes, "
-                f"{self.names(used)}; expected at least one KPI."
-            )
+        parameters = "node, time, position and attributes"
+        self.kpis = other_columns(self._names, used, parameters, "KPI")
 
     def _find_metric(self):
         """Choose the metric; positions on the globe have the latitude in front."""
@@ -200,7 +192,7 @@ class PanelColumns:
         column = np.asarray(_safe_indexing(table, self.node, axis=1))
         node, labels = group_codes(column, len(kpis), name)
         step = self._steps(table, reset)
-        first = _first_rows(node, len(labels))
+        first = np.unique(node, return_index=True)[1]
         self._check_rows(step, node, labels)
         if positions is not None:
             self._check_constant(positions.T, self.position, node, first, labels)
@@ -230,12 +222,7 @@ class PanelColumns:
         if reset and name == "X" and empty.any():
             column = self._names[chosen[int(empty.argmax())]]
             raise ValueError(f"Column {column!r} of X has no value in any row but NaN.")
-        largest = np.fmax.reduce(np.abs(numbers), axis=None, initial=0)
-        if largest > LARGEST:
-            raise ValueError(
-                f"Input {name} holds numbers up to {largest:g} in size; expected at "
-                f"most {LARGEST:g}."
-            )
+        check_size(numbers, f"Input {name}")
         return numbers
 
     def _check_numeric(self, columns, chosen, name):
@@ -268,8 +255,8 @@ class PanelColumns:
         if twice.size:
             rows = order[twice[0] : twice[0] + 2].tolist()
             raise ValueError(
-                f"X has {len(twice) + 1} or more rows of one node at one time, such as "
-                f"rows {rows} of {labels[node[rows[0]]]!r}; expected one."
+                f"X has several rows of one node at one time, {len(twice)} too many, "
+                f"such as rows {rows} of {labels[node[rows[0]]]!r}; expected one."
             )
 
     def _check_constant(self, columns, chosen, node, first, labels):
@@ -311,9 +298,3 @@ def _geographic(name):
     if name in ("lat", "latitude"):
         return "latitude"
     return "longitude" if name in ("lon", "lng", "long", "longitude") else None
-
-
-def _first_rows(node, n_nodes):
-    first = np.empty(n_nodes, dtype=np.intp)
-    first[node[::-1]] = np.arange(len(node))[::-1]
-    return first
