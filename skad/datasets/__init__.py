@@ -8,6 +8,7 @@ from skad.datasets._planted import make_planted_anomalies
 from skad.datasets._radio import make_radio_network
 from skad.datasets._sensors import make_sensor_series
 from skad.datasets._shipped import list_datasets, load_dataset
+from skad.datasets._surfaces import make_surfaces
 from skad.datasets._transactions import make_transactions
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "make_planted_anomalies",
     "make_radio_network",
     "make_sensor_series",
+    "make_surfaces",
     "make_transactions",
     "one_against_rest",
 ]
