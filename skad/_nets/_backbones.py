@@ -1,0 +1,385 @@
+"""Pretrained nets that stay as they are, as pyramids of feature maps."""
+
+import hashlib
+import inspect
+import math
+import re
+import zipfile
+from collections.abc import Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from skad._nets._resnet import resnet_from
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+_LOCK = Lock()
+# How many passes a module is in, and which of its parts to put into training mode
+# again after the last of them.
+_BORROWED = WeakKeyDictionary()
+
+
+class Level(NamedTuple):
+    """What the maps of a level are like.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels.
+
+    size : tuple of two ints
+        Height and width.
+    """
+
+    n_channels: int
+    size: tuple
+
+
+class Teacher(nn.Module):
+    """A net that nothing changes any more, and whose maps others learn from.
+
+    It is always in evaluation mode, and no gradients go through it.
+
+    Parameters
+    ----------
+    pyramid : nn.Module
+        A net that takes images of shape (n_samples, 3, height, width) and returns a
+        list, a tuple or a dict of maps of shape (n_samples, n_channels, height, width),
+        fine ones first, or a single map.
+
+    mean, std : sequence of three floats, default those of ImageNet
+        What pixels between 0 and 1 are normalised with.
+
+    shared : bool, default=False
+        Whether others use the net as well. It is then in evaluation mode for the time
+        of a pass only, and its parameters may still require gradients.
+    """
+
+    def __init__(self, pyramid, mean=IMAGENET_MEAN, std=IMAGENET_STD, *, shared=False):
+        super().__init__()
+        self.pyramid = pyramid if shared else pyramid.requires_grad_(False).eval()
+        self.shared = shared
+        for name, values in (("mean", mean), ("std", std)):
+            buffer = torch.as_tensor(values, dtype=torch.float32).reshape(3, 1, 1)
+            self.register_buffer(name, buffer.clone())
+        self.training = False
+
+    def train(self, mode=True):
+        """Stay in evaluation mode, whatever this is a part of."""
+        return self
+
+    @torch.no_grad()
+    def forward(self, images):
+        """Return the maps of images.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_samples, 1 or 3, height, width)
+            Images, in floats from 0 to 1.
+
+        Returns
+        -------
+        maps : list of tensor of shape (n_samples, n_channels, height, width)
+            The maps, fine ones first.
+        """
+        if images.shape[1] not in (1, 3):
+            raise ValueError(
+                f"X holds images of {images.shape[1]} channels; a backbone takes "
+                "grey images, of one channel, or coloured ones of three."
+            )
+        images = (images - self.mean) / self.std
+        if not self.shared:
+            return _maps(self.pyramid(images), len(images))
+        with _borrowed(self.pyramid):
+            return _maps(self.pyramid(images), len(images))
+
+    def describe(self, n_channels, size):
+        """Tell what the maps of an image are like, after a try.
+
+        Parameters
+        ----------
+        n_channels : int
+            Number of channels of the image.
+
+        size : tuple of two ints
+            Height and width of the image.
+
+        Returns
+        -------
+        levels : list of Level
+            The number of channels and the size of each map.
+        """
+        image = torch.zeros((1, n_channels, *size), device=self.mean.device)
+        try:
+            maps = self(image)
+        except RuntimeError as error:
+            raise ValueError(
+                f"backbone cannot take images of {size[0]} x {size[1]} pixels: {error}"
+            ) from error
+        levels = [Level(part.shape[1], tuple(part.shape[2:])) for part in maps]
+        sizes = [level.size for level in levels]
+        if any(map(_grows, sizes, sizes[1:])):
+            raise ValueError(
+                f"backbone returned maps of the sizes {_listed(sizes)}; expected fine "
+                "ones first."
+            )
+        return levels
+
+
+def _grows(size, following):
+    return following[0] > size[0] or following[1] > size[1]
+
+
+def _maps(output, n_samples):
+    """Return what a net gave as a list of maps, or say what is wrong with it."""
+    if isinstance(output, Mapping):
+        maps = list(output.values())
+    elif isinstance(output, (list, tuple)):
+        maps = list(output)
+    else:
+        maps = [output]
+    if not maps or not all(_is_map(part, n_samples) for part in maps):
+        raise ValueError(
+            f"backbone returned {_listed(map(_described, maps)) or 'nothing'} for "
+            f"{n_samples} images; expected maps of shape ({n_samples}, n_channels, "
+            "height, width)."
+        )
+    return maps
+
+
+def _is_map(part, n_samples):
+    if not isinstance(part, torch.Tensor) or not part.is_floating_point():
+        return False
+    return part.ndim == 4 and len(part) == n_samples and part.numel() > 0
+
+
+def _described(part):
+    if not isinstance(part, torch.Tensor):
+        return f"an object of type {type(part).__name__}"
+    return f"a tensor of shape {tuple(part.shape)} and type {part.dtype}"
+
+
+def _listed(items):
+    return ", ".join(map(str, items))
+
+
+@contextmanager
+def _borrowed(module):
+    """Put a module of someone else into evaluation mode, and all parts back after.
+
+    Several threads may be in it at once.
+    """
+    with _LOCK:
+        n_passes, parts = _BORROWED.get(module, (0, []))
+        if n_passes == 0:
+            parts = [part for part in module.modules() if part.training]
+            _set_training(parts, False)
+        _BORROWED[module] = n_passes + 1, parts
+    try:
+        yield
+    finally:
+        with _LOCK:
+            n_passes, parts = _BORROWED.pop(module)
+            if n_passes > 1:
+                _BORROWED[module] = n_passes - 1, parts
+            else:
+                _set_training(parts, True)
+
+
+def _set_training(parts, mode):
+    # Each by itself: some of them may have been in evaluation mode before.
+    for part in parts:
+        part.training = mode
+
+
+def load_backbone(backbone):
+    """Make the teacher that the parameter ``backbone`` stands for.
+
+    Parameters
+    ----------
+    backbone : nn.Module, callable, str or path-like
+        A net, see `Teacher`; a function that makes one; the path of a file with the
+        weights of a ResNet; or the directory of a vision model of Hugging Face, or
+        the name of one on their hub. Attributes ``mean`` and ``std`` of a net are what
+        its images are normalised with.
+
+    Returns
+    -------
+    teacher : Teacher
+        The teacher.
+
+    Raises
+    ------
+    ImportError
+        If a package is missing that reads such weights.
+
+    TypeError, ValueError
+        If nothing can be made of the parameter: why.
+    """
+    if isinstance(backbone, nn.Module):
+        return _teacher_of(backbone)
+    if isinstance(backbone, (str, PathLike)):
+        return _teacher_at(backbone)
+    if callable(backbone):
+        return _teacher_of(_made_by(backbone))
+    raise TypeError(
+        f"backbone is {backbone!r}; expected a module, a function that makes one, a "
+        "path or a name."
+    )
+
+
+def _made_by(function):
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise TypeError(
+            f"backbone {function!r} cannot be called without arguments: {error}."
+        ) from error
+    module = function()
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"backbone {function!r} made {_described(module)}; expected an nn.Module."
+        )
+    return module
+
+
+def _teacher_of(module):
+    scale = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    for name in scale:
+        # Not the functions of this name that a module may have.
+        values = getattr(module, name, None)
+        if values is not None and not callable(values):
+            scale[name] = _channel_values(values, name)
+    return Teacher(module, **scale, shared=True)
+
+
+def _channel_values(values, name):
+    """Return three floats, as a mean or a standard deviation."""
+    try:
+        found = torch.as_tensor(values, dtype=torch.float64).flatten()
+    except (TypeError, ValueError, RuntimeError):
+        found = torch.empty(0)
+    lowest = 0 if name == "std" else -math.inf
+    valid = found.isfinite() & (found > lowest)
+    if len(found) != 3 or not valid.all():
+        kind = "positive numbers" if name == "std" else "numbers"
+        raise ValueError(
+            f"{name} of backbone is {values!r}; expected three {kind}, one per colour."
+        )
+    return found.tolist()
+
+
+def _teacher_at(backbone):
+    path = Path(backbone).expanduser()
+    if path.is_file():
+        source = f"backbone {str(path)!r}"
+        return Teacher(resnet_from(read_weights(path), source))
+    raise ValueError(
+        f"backbone is {str(backbone)!r}, but there is no such file or directory, nor "
+        "is it a name on the hub of Hugging Face, such as 'owner/name'."
+    )
+
+
+def read_weights(path):
+    """Read what a file of weights holds, without running anything that is in it.
+
+    Parameters
+    ----------
+    path : Path
+        A file of safetensors, by its name, or any that ``torch.save`` writes.
+
+    Returns
+    -------
+    weights : object
+        Usually a dict of tensors, on the CPU.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is missing.
+
+    ValueError
+        If the file cannot be read, or holds something else than plain data.
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if _is_torchscript(path):
+        raise _unreadable(
+            path,
+            "it is a TorchScript archive, which holds a program. Save the state_dict() "
+            "of the module in it instead",
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    # Bytes that are no such file lead to errors of any kind.
+    except Exception as error:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        reason = "torch.save did not write it, or it is damaged"
+        if refused:
+            reason = (
+                f"it holds {refused[1]}, and loading that could run anything. Only "
+                "tensors are read: save the state_dict() of a module instead"
+            )
+        raise _unreadable(path, reason) from error
+
+
+def _read_safetensors(path):
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+    except ImportError as error:
+        raise ImportError(
+            f"backbone {str(path)!r} needs safetensors, which is not installed: "
+            'pip install "skad[vision]"'
+        ) from error
+    try:
+        # All at once: tensors that are mapped from a file would change with it.
+        return load(path.read_bytes())
+    except SafetensorError as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _is_torchscript(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def _unreadable(path, reason):
+    return ValueError(
+        f"backbone {str(path)!r} cannot be read as a file of weights: {reason}."
+    )
+
+
+def checksum(module):
+    """Return a number for the weights of a module, as a short text.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module.
+
+    Returns
+    -------
+    checksum : str
+        The same for modules with the same tensors in the same order. Names are left
+        out, as later versions of a library may have others.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for value in module.state_dict().values():
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{tuple(value.shape)}{value.dtype}".encode())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
