@@ -4,6 +4,11 @@ from skad.metrics._affiliation import affiliation_report
 from skad.metrics._events import event_report
 from skad.metrics._f1 import best_f1_score, f1_at_threshold_score
 from skad.metrics._labels import outlier_mask
+from skad.metrics._pixels import (
+    per_region_overlap_score,
+    pixel_average_precision_score,
+    pixel_roc_auc_score,
+)
 from skad.metrics._point_adjustment import (
     pa_k_auc_score,
     pa_k_f1_score,
@@ -41,6 +46,9 @@ __all__ = [
     "outlier_scorer",
     "pa_k_auc_score",
     "pa_k_f1_score",
+    "per_region_overlap_score",
+    "pixel_average_precision_score",
+    "pixel_roc_auc_score",
     "point_adjusted_report",
     "precision_at_n_score",
     "range_f1_score",
