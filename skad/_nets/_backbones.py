@@ -17,14 +17,17 @@ import torch
 from torch import nn
 
 from skad._nets._resnet import resnet_from
+from skad._nets._vision_models import VisionPyramid, is_vision_model, vision_pyramid
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
+
 
 _LOCK = Lock()
-# How many passes a module is in, and which of its parts to put into training mode
-# again after the last of them.
+# In how many passes modules are that are to be in training mode again afterwards.
 _BORROWED = WeakKeyDictionary()
 
 
@@ -174,31 +177,25 @@ def _listed(items):
 
 @contextmanager
 def _borrowed(module):
-    """Put a module of someone else into evaluation mode, and all parts back after.
+    """Put a module of someone else into evaluation mode, and back afterwards.
 
-    Several threads may be in it at once.
+    Several threads may be in it, or in parts of it, at once.
     """
     with _LOCK:
-        n_passes, parts = _BORROWED.get(module, (0, []))
-        if n_passes == 0:
-            parts = [part for part in module.modules() if part.training]
-            _set_training(parts, False)
-        _BORROWED[module] = n_passes + 1, parts
+        # Each part by itself: some may be in evaluation mode anyway.
+        parts = [p for p in module.modules() if p.training or p in _BORROWED]
+        for part in parts:
+            _BORROWED[part] = _BORROWED.get(part, 0) + 1
+            part.training = False
     try:
         yield
     finally:
         with _LOCK:
-            n_passes, parts = _BORROWED.pop(module)
-            if n_passes > 1:
-                _BORROWED[module] = n_passes - 1, parts
-            else:
-                _set_training(parts, True)
-
-
-def _set_training(parts, mode):
-    # Each by itself: some of them may have been in evaluation mode before.
-    for part in parts:
-        part.training = mode
+            for part in parts:
+                _BORROWED[part] -= 1
+                if not _BORROWED[part]:
+                    del _BORROWED[part]
+                    part.training = True
 
 
 def load_backbone(backbone):
@@ -253,13 +250,20 @@ def _made_by(function):
 
 
 def _teacher_of(module):
+    scale = {name: getattr(module, name, None) for name in ("mean", "std")}
+    # Not the functions of this name that a module may have.
+    given = {name: values for name, values in scale.items() if not callable(values)}
+    pyramid = VisionPyramid(module) if is_vision_model(module) else module
+    return Teacher(pyramid, **_checked_scale(given), shared=True)
+
+
+def _checked_scale(given):
+    """Return mean and standard deviation of the colours, ImageNet's if not given."""
     scale = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-    for name in scale:
-        # Not the functions of this name that a module may have.
-        values = getattr(module, name, None)
-        if values is not None and not callable(values):
+    for name, values in given.items():
+        if values is not None:
             scale[name] = _channel_values(values, name)
-    return Teacher(module, **scale, shared=True)
+    return scale
 
 
 def _channel_values(values, name):
@@ -283,10 +287,30 @@ def _teacher_at(backbone):
     if path.is_file():
         source = f"backbone {str(path)!r}"
         return Teacher(resnet_from(read_weights(path), source))
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ValueError(
+                f"backbone is the directory {str(path)!r}, which has no config.json; "
+                "expected one with a vision model of Hugging Face."
+            )
+        return _teacher_of_hugging_face(str(path), local=True)
+    if isinstance(backbone, str) and _is_hub_name(backbone):
+        return _teacher_of_hugging_face(backbone, local=False)
     raise ValueError(
         f"backbone is {str(backbone)!r}, but there is no such file or directory, nor "
         "is it a name on the hub of Hugging Face, such as 'owner/name'."
     )
+
+
+def _is_hub_name(name):
+    # A file that is missing is not searched for on the internet.
+    is_file = name.endswith(_SUFFIXES)
+    return _HUB_NAME.fullmatch(name) is not None and not is_file
+
+
+def _teacher_of_hugging_face(name, *, local):
+    pyramid, scale = vision_pyramid(name, local=local)
+    return Teacher(pyramid, **_checked_scale(scale))
 
 
 def read_weights(path):
