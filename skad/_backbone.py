@@ -4,6 +4,8 @@ from copy import copy
 from os import PathLike
 from threading import RLock
 
+from torch import nn
+
 from skad._nets._backbones import checksum, load_backbone
 
 # One load at a time: threads that use an unpickled detector share what is loaded.
@@ -54,8 +56,11 @@ class BackboneMixin:
     def _load_again(self):
         teacher = self._load_backbone()
         if checksum(teacher) != self._teacher_checksum:
+            given = self.backbone
+            # The text of a module is as long as it has layers.
+            name = type(given).__name__ if isinstance(given, nn.Module) else repr(given)
             raise ValueError(
-                f"The weights of backbone={self.backbone!r} are not those that this "
+                f"The weights of backbone={name} are not those that this "
                 f"{type(self).__name__} was fitted with. Fit it again, or set backbone "
                 "to where those are."
             )

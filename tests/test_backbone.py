@@ -147,6 +147,15 @@ def test_a_changed_file_is_noticed(path):
     np.testing.assert_array_equal(found.transform(X), fitted(path).fitted_)
 
 
+def test_a_module_that_was_trained_after_the_fit_is_noticed():
+    module = Net()
+    estimator = fitted(module)
+    nn.init.zeros_(module.convolution.bias)
+    found = pickle.loads(pickle.dumps(estimator))
+    with pytest.raises(ValueError, match="weights of backbone=Net are not those"):
+        found.transform(X)
+
+
 def test_a_file_may_move(path, tmp_path):
     estimator = fitted(path)
     found = pickle.loads(pickle.dumps(estimator))

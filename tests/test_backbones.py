@@ -185,6 +185,26 @@ def test_a_shared_net_is_given_back_after_the_last_of_several_passes():
     assert module.training
 
 
+def test_parts_that_two_nets_share_are_given_back_as_well():
+    pyramid = Pyramid()
+
+    class Within(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = pyramid.first
+
+        def forward(self, x):
+            # A pass through the whole, within one through a part.
+            Teacher(pyramid, shared=True)(x)
+            seen.extend(flags(self))
+            return self.inner(x)
+
+    seen = []
+    Teacher(Within(), shared=True)(images())
+    assert not any(seen)
+    assert all(flags(pyramid))
+
+
 def test_levels_are_described_by_a_try():
     assert Teacher(Pyramid()).describe(1, (16, 20)) == [
         Level(4, (8, 10)),
