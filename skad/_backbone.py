@@ -6,7 +6,8 @@ from threading import RLock
 
 from torch import nn
 
-from skad._nets._backbones import checksum, load_backbone
+from skad._nets._backbones import load_backbone
+from skad._nets._weights import checksum
 
 # One load at a time: threads that use an unpickled detector share what is loaded.
 _LOADING = RLock()

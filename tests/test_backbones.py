@@ -19,11 +19,10 @@ from skad._nets._backbones import (
     IMAGENET_STD,
     Level,
     Teacher,
-    checksum,
     load_backbone,
-    read_weights,
 )
 from skad._nets._resnet import ResNet, Sizes
+from skad._nets._weights import checksum, read_weights
 
 SIZES = Sizes("basic", (1, 1, 1), stem=4)
 
@@ -442,6 +441,7 @@ def test_numbers_that_normalise_nothing_are_refused(name, values):
         (3, TypeError, "^backbone is 3; expected a module"),
         (None, TypeError, "^backbone is None; expected"),
         (lambda size: size, TypeError, "^backbone .* without arguments: .*'size'"),
+        (dict, TypeError, "^backbone .* without arguments: no signature"),
         (lambda: 3, TypeError, "^backbone .* made an object of type int"),
         (Path("no/such/file.pth"), ValueError, "^backbone is 'no/such/file.pth', but"),
         ("no-such-net", ValueError, "^backbone is 'no-such-net', but there is no such"),

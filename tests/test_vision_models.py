@@ -14,9 +14,9 @@ from skad._nets._backbones import (  # noqa: E402
     IMAGENET_MEAN,
     IMAGENET_STD,
     Level,
-    checksum,
     load_backbone,
 )
+from skad._nets._weights import checksum  # noqa: E402
 
 VIT = {
     "hidden_size": 8,
