@@ -1,0 +1,114 @@
+"""Detectors on the features of a net that is not trained by them, a teacher."""
+
+import numpy as np
+import torch
+from experiments.images.images import as_tensor, scores_of, smoothed
+from torch import nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from skad._nets._backbones import load_backbone
+
+_BATCH = 64
+# Patches of which those to keep are chosen.
+_N_DRAWN = 10000
+
+
+class PatchNeighbors:
+    """Distance of the teacher's patches to the nearest of a choice of normal ones."""
+
+    def __init__(self, seed, teacher=None, size=64, n_kept=1000, levels=(0, 1)):
+        self.seed, self.size = seed, size
+        self.teacher = load_backbone(teacher or random_pyramid(seed))
+        self.n_kept, self.levels = n_kept, levels
+
+    def fit(self, train, categories):
+        rng = np.random.default_rng(self.seed)
+        batches = as_tensor(train, self.size).split(_BATCH)
+        rows = torch.cat([self._features(batch).flatten(0, 2) for batch in batches])
+        drawn = rows[rng.permutation(len(rows))[:_N_DRAWN]]
+        self.bank = drawn[_spread(drawn, self.n_kept)]
+        return self
+
+    def maps(self, test):
+        parts = []
+        for batch in as_tensor(test, self.size).split(_BATCH):
+            features = self._features(batch)
+            nearest = torch.cdist(features.flatten(1, 2), self.bank).amin(dim=2)
+            parts.append(nearest.reshape(features.shape[:3]))
+        return smoothed(torch.cat(parts).numpy(), test.shape[1:3])
+
+    def score(self, test):
+        return scores_of(self.maps(test))
+
+    def _features(self, batch):
+        """Return means of 3 x 3 positions of all levels, at the size of the finest."""
+        maps = self.teacher(batch)
+        chosen = [avg_pool2d(maps[k], 3, stride=1, padding=1) for k in self.levels]
+        size = chosen[0].shape[2:]
+        same = [interpolate(part, size, mode="bilinear") for part in chosen]
+        return torch.cat(same, dim=1).movedim(1, 3)
+
+
+class Embedded:
+    """A detector of PyOD on the means of the teacher's maps."""
+
+    def __init__(self, detector, seed, teacher=None, size=64):
+        self.detector, self.size = detector, size
+        self.teacher = load_backbone(teacher or random_pyramid(seed))
+
+    def fit(self, train, categories):
+        self.detector.fit(self._rows(train))
+        return self
+
+    def maps(self, test):
+        return None
+
+    def score(self, test):
+        return -self.detector.decision_function(self._rows(test))
+
+    def _rows(self, images):
+        parts = []
+        for batch in as_tensor(images, self.size).split(_BATCH):
+            means = [level.mean(dim=(2, 3)) for level in self.teacher(batch)]
+            parts.append(torch.cat(means, dim=1))
+        return torch.cat(parts).numpy().astype(float)
+
+
+def random_pyramid(seed, widths=(16, 32, 64)):
+    """Return three levels of convolutions with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _Pyramid(widths)
+
+
+class _Pyramid(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.levels = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, width, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.InstanceNorm2d(width),
+                nn.ReLU(),
+            )
+            for before, width in zip((3, *widths), widths, strict=False)
+        )
+
+    def forward(self, images):
+        maps = []
+        for level in self.levels:
+            images = level(images)
+            maps.append(images)
+        return maps
+
+
+def _spread(rows, n_kept):
+    """Choose rows one by one, always the one that is farthest from those chosen."""
+    distance = torch.full((len(rows),), torch.inf)
+    chosen = [0]
+    while len(chosen) < min(n_kept, len(rows)):
+        new = (rows - rows[chosen[-1]]).square().sum(dim=1)
+        distance = torch.minimum(distance, new)
+        chosen.append(int(distance.argmax()))
+    return chosen
