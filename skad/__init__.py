@@ -14,6 +14,7 @@ _ESTIMATORS = {
     "DConAD": "skad._dconad",
     "GANVAE": "skad._ganvae",
     "M2AD": "skad._m2ad",
+    "MDDNet": "skad._mddnet",
     "TransDe": "skad._transde",
     "UnsupervisedRandomForest": "skad._unsupervised_random_forest",
 }

@@ -10,11 +10,16 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skad._deep import BaseDeepDetector
-from skad._image import ImageMixin, checked_shape, foreground, resized, to_size
+from skad._image import (
+    ImageMixin,
+    checked_shape,
+    foreground,
+    resized,
+    some_rows,
+    to_size,
+)
 from skad._nets._bayesian_vae import BayesianAutoencoder, NegativeELBO, WarmUpNet
 
-# Images that the calibration, and the usual brightness, are learned from.
-_MAX_REFERENCE = 2048
 # Images of fewer pixels are not normalised by themselves.
 _FEW_PIXELS = 64
 
@@ -412,7 +417,7 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
 
     def _fit(self, X):
         super()._fit(X)
-        coarse = self.net_.evaluate(self._rows(_some(X)), "coarse")
+        coarse = self.net_.evaluate(self._rows(some_rows(X)), "coarse")
         module = self.net_.module_
         with torch.no_grad():
             module.calibrate({k: torch.from_numpy(v) for k, v in coarse.items()})
@@ -425,7 +430,7 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
             unit * math.ceil(min(side, self.image_size) / unit)
             for side in self.image_shape_[:2]
         )
-        self._learn_levels(_some(X))
+        self._learn_levels(some_rows(X))
 
     def _learn_levels(self, X):
         """Learn in which range brightness and contrast of images usually are."""
@@ -497,12 +502,6 @@ class BayesianVAE(ImageMixin, BaseDeepDetector):
 
     def _explained(self, X):
         return to_size(self._evaluate(X, "error_map"), self.image_shape_[:2])
-
-
-def _some(X):
-    """Return images evenly from all of the training data."""
-    n_rows = min(len(X), _MAX_REFERENCE)
-    return X[np.linspace(0, len(X) - 1, n_rows).astype(int)]
 
 
 def _levels(images, masks):

@@ -57,7 +57,7 @@ class TrainingMixin:
 
     def _trained(self, data, net=None):
         """Return a trained net; one that is given is trained further."""
-        device = _device(self.device)
+        device = chosen_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with _seeded(seed, device):
             if net is None:
@@ -67,13 +67,17 @@ class TrainingMixin:
             else:
                 size = self._batch_size(data)
                 net.set_params(lr=self.lr, max_epochs=self.max_epochs, batch_size=size)
-            net.partial_fit(self._rows(data))
+            net.partial_fit(self._training_rows(data))
         self.n_iter_ = len(net.history)
         self.history_ = [_losses(epoch) for epoch in net.history]
         return net
 
     def _prepare(self, data):
         """Learn what the net's input needs; not again when training goes on."""
+
+    def _training_rows(self, data):
+        """Return what training batches are taken from, where not the rows as such."""
+        return self._rows(data)
 
     def _batch_size(self, data):
         """Return how many items of ``_rows(data)`` make a batch."""
@@ -205,7 +209,7 @@ def _generators(device):
     return [torch.default_generator]
 
 
-def _device(device):
+def chosen_device(device):
     """Return the torch device that the parameter ``device`` stands for."""
     available = ["cpu"]
     if torch.backends.mps.is_available():

@@ -10,6 +10,8 @@ from torch.nn.functional import interpolate
 
 # Images whose maps are enlarged at once.
 _BLOCK = 64
+# Images from which what is usual is learned.
+_MAX_REFERENCE = 2048
 
 
 class ImageMixin:
@@ -82,6 +84,12 @@ def checked_shape(value, name, lengths):
 def with_channels(shape):
     """Return the shape of an image with its number of channels, 1 if not given."""
     return shape if len(shape) == 3 else (*shape, 1)
+
+
+def some_rows(X):
+    """Return rows evenly from all of the training data, no more than are needed."""
+    n_rows = min(len(X), _MAX_REFERENCE)
+    return X[np.linspace(0, len(X) - 1, n_rows).astype(int)]
 
 
 def foreground(images, background):

@@ -193,8 +193,7 @@ class DetectorNet(NeuralNet):
         function = getattr(self.module_.eval(), method)
         size = 16 * math.ceil(self.batch_size / 16) if size is None else size
         for start in range(0, len(rows), size):
-            batch = _filled(rows[start : start + size], size)
-            batch = to_device(batch, self.device)
+            batch = to_device(rows[_full(start, size, len(rows))], self.device)
             with torch.inference_mode():
                 result = function(batch)
             yield start, result
@@ -227,11 +226,11 @@ class ProgressBar(Callback):
         del self.bar_
 
 
-def _filled(batch, size):
-    if isinstance(batch, dict):
-        return {name: _filled(part, size) for name, part in batch.items()}
-    missing = size - len(batch)
-    return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])])
+def _full(start, size, n_rows):
+    """Return the rows of a batch; the last row again and again where there are none."""
+    if start + size <= n_rows:
+        return slice(start, start + size)
+    return np.minimum(np.arange(start, start + size), n_rows - 1)
 
 
 def _empty(result, n_rows):

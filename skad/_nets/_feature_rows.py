@@ -1,0 +1,150 @@
+"""Images as the maps that a teacher makes of them, batch by batch or once for all."""
+
+import torch
+from torch.utils.data import Dataset, Subset
+
+from skad._nets._defects import with_defects
+
+# Maps of all images are kept up to this many bytes.
+_MOST_BYTES = 2**30
+
+
+class FeatureRows(Dataset):
+    """The teacher's maps of images.
+
+    Parameters
+    ----------
+    images : Rows
+        The images.
+
+    teacher : Teacher
+        The teacher.
+
+    device : torch.device
+        Where the maps are wanted.
+    """
+
+    def __init__(self, images, teacher, device):
+        self.images, self.device = images, device
+        self.teacher = teacher.to(device)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        """Return the maps of all levels for the images of a slice, or of indices."""
+        return self.teacher(self.read(index))
+
+    def read(self, index):
+        """Return images, where the teacher is."""
+        images = self.images[index].to(self.device)
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class DefectRows(FeatureRows):
+    """The maps of normal images, of the same with defects, and where those are.
+
+    Parameters
+    ----------
+    images : Rows
+        The images.
+
+    teacher : Teacher
+        The teacher.
+
+    device : torch.device
+        Where the maps are wanted.
+
+    codes : tensor of shape (n_samples,)
+        The category of each image.
+
+    probability : float
+        The probability that an image gets a defect.
+    """
+
+    def __init__(self, images, teacher, device, codes, probability):
+        super().__init__(images, teacher, device)
+        self.codes = codes.to(device)
+        self.probability = probability
+        self._maps = None
+
+    def cache(self, batch_size):
+        """Keep the maps of all images if memory allows."""
+        parts = super().__getitem__(slice(0, 1))
+        n_bytes = len(self) * sum(part.nbytes for part in parts)
+        if n_bytes > _MOST_BYTES:
+            return self
+        kept = [part.new_empty(len(self), *part.shape[1:]) for part in parts]
+        kept = [part.contiguous(memory_format=torch.channels_last) for part in kept]
+        for start in range(0, len(self), batch_size):
+            index = slice(start, start + batch_size)
+            for part, found in zip(kept, super().__getitem__(index), strict=True):
+                part[index] = found
+        self._maps = kept
+        return self
+
+    def __getitem__(self, index):
+        """Return what the net learns from, for images of a slice or of indices."""
+        damaged, masks = with_defects(self.read(index), self.probability)
+        return {
+            "normal": self.normal(index),
+            "damaged": self.teacher(damaged),
+            "masks": masks,
+            "codes": self.codes[index],
+        }
+
+    def normal(self, index):
+        """Return the maps of images without defects."""
+        if self._maps is None:
+            return super().__getitem__(index)
+        return [part[index] for part in self._maps]
+
+
+def normal_batches(rows, batch_size):
+    """Yield the maps of images without defects, and their categories.
+
+    Parameters
+    ----------
+    rows : DefectRows or Subset of it
+        The images.
+
+    batch_size : int
+        The most images at once.
+
+    Yields
+    ------
+    maps : list of tensor
+        The maps of all levels.
+
+    codes : tensor of shape (n_samples,)
+        The categories.
+    """
+    index = torch.arange(len(rows))
+    if isinstance(rows, Subset):
+        rows, index = rows.dataset, torch.as_tensor(rows.indices)
+    for chosen in index.split(batch_size):
+        yield rows.normal(chosen), rows.codes[chosen]
+
+
+def pooled(rows, batch_size):
+    """Return mean and deviation of each channel of the maps of each image.
+
+    Parameters
+    ----------
+    rows : FeatureRows
+        The images.
+
+    batch_size : int
+        Images at once.
+
+    Returns
+    -------
+    pooled : ndarray of shape (n_samples, n_values), dtype float64
+        The means and deviations of all levels.
+    """
+    found = []
+    for start in range(0, len(rows), batch_size):
+        maps = [part.flatten(2) for part in rows[slice(start, start + batch_size)]]
+        values = [m for p in maps for m in (p.mean(2), p.std(2, correction=0))]
+        found.append(torch.cat(values, dim=1).cpu())
+    return torch.cat(found).double().numpy()

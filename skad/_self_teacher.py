@@ -1,0 +1,91 @@
+"""The teacher that a detector of images trains itself, where no other is given."""
+
+import math
+
+import torch
+
+from skad._deep import TrainingMixin
+from skad._nets._backbones import Teacher
+from skad._nets._pyramids import DefectFinder, Given, ScheduledNet, SmallPyramid
+
+
+class TeacherTraining(TrainingMixin):
+    """How a small pyramid becomes a teacher: it learns to find synthetic defects.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Number of channels of each level.
+
+    defect_probability : float
+        The probability that an image gets a defect.
+
+    max_epochs, batch_size, lr, device, random_state, verbose
+        As for every training.
+    """
+
+    _net_cls = ScheduledNet
+    _criterion = Given
+    n_iter_no_change = None
+    net_params = None
+
+    def __init__(
+        self,
+        channels,
+        defect_probability,
+        *,
+        max_epochs,
+        batch_size,
+        lr,
+        device,
+        random_state,
+        verbose,
+    ):
+        self.channels = channels
+        self.defect_probability = defect_probability
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit_teacher(self, images):
+        """Return a teacher.
+
+        Parameters
+        ----------
+        images : Rows
+            The images, of 1 or 3 channels and with values from 0 to 1.
+
+        Returns
+        -------
+        teacher : Teacher
+            The trained pyramid.
+        """
+        finder = self._trained(images).module_
+        return Teacher(finder.pyramid, finder.mean.flatten(), finder.std.flatten())
+
+    def _rows(self, images):
+        return images
+
+    def _make_module(self, images):
+        mean, std = _moments(images)
+        pyramid = SmallPyramid(self.channels)
+        finder = DefectFinder(
+            pyramid, self.channels, mean, std, self.defect_probability
+        )
+        return finder.to(memory_format=torch.channels_last)
+
+
+def _moments(images, size=64):
+    """Return mean and deviation of each of three channels, of shape (3, 1, 1)."""
+    sums = 0
+    for start in range(0, len(images), size):
+        block = images[start : start + size].double()
+        sums = sums + torch.stack([block.sum((0, 2, 3)), block.square().sum((0, 2, 3))])
+    count = len(images) * math.prod(images[:1].shape[2:])
+    mean, square = sums / count
+    std = (square - mean**2).clamp_min(0).sqrt()
+    std = torch.where(std > 0, std, torch.ones_like(std))
+    return [part.float().expand(3).reshape(3, 1, 1).clone() for part in (mean, std)]
