@@ -1,7 +1,5 @@
 """Categories of images: given, or found as clusters."""
 
-from numbers import Real
-
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
@@ -9,42 +7,48 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skad._groups import is_missing
+
 # Clusters are looked for up to this number, and believed from this silhouette on.
 _MOST_CLUSTERS, _LEAST_SILHOUETTE = 10, 0.2
+# Columns that vary less than this, as a share of what is in them, do not vary.
+_ROUNDING = 1e-6
 # Rows that silhouettes are computed from.
 _MAX_ROWS = 1000
 
 
-def checked_categories(y, n_rows, name):
-    """Return the category of each row, or raise an error that says what is wrong.
+def given_categories(y, n_rows):
+    """Return the category of each row, or None if `y` tells none.
+
+    Labels that are -1 or 1 are those of anomalies and normal samples, as they come
+    from a search for parameters, and no categories.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or None
         What the caller gave.
 
     n_rows : int
         The number of rows of X.
 
-    name : str
-        The name of the estimator.
-
     Returns
     -------
-    y : ndarray of shape (n_samples,)
+    y : ndarray of shape (n_samples,) or None
         The categories.
     """
+    if y is None:
+        return None
     y = column_or_1d(y, warn=True)
     check_consistent_length(np.empty(n_rows), y)
+    labels = list(dict.fromkeys(y.tolist()))
+    if any(is_missing(label) for label in labels):
+        raise ValueError("y has missing labels; expected a category for every image.")
+    kinds = {type(label).__name__ for label in labels}
+    if "str" in kinds and len(kinds) > 1:
+        raise ValueError(f"y mixes labels of the types {', '.join(sorted(kinds))}.")
     check_classification_targets(y)
-    labels = set(y.tolist())
-    if labels == {-1, 1} and all(isinstance(label, Real) for label in labels):
-        raise ValueError(
-            "y has the labels -1 and 1, which tell anomalies from normal samples; the "
-            f"y of {name} is the category of each image, and X holds normal images "
-            "only: fit(X[y == 1]), with other labels if there are categories."
-        )
-    return y
+    are_numbers = not kinds & {"str", "bool"}
+    return None if are_numbers and set(labels) <= {-1, 1} else y
 
 
 class Clusters:
@@ -77,6 +81,8 @@ class Clusters:
             With the number of clusters as ``n_clusters_``.
         """
         self._scaler = StandardScaler().fit(rows)
+        largest = np.abs(rows).max(axis=0)
+        self._scaler.scale_[self._scaler.scale_ <= _ROUNDING * largest] = np.inf
         rows = self._scaler.transform(rows)
         n_distinct = len(np.unique(rows, axis=0))
         if self.n_clusters == "auto":

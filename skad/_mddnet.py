@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skad._backbone import BackboneMixin
-from skad._categories import Clusters, checked_categories
+from skad._categories import Clusters, given_categories
 from skad._deep import BaseDeepDetector, chosen_device
 from skad._image import ImageMixin, checked_shape, resized, some_rows, to_size
 from skad._nets._feature_rows import DefectRows, FeatureRows, pooled
@@ -306,8 +306,9 @@ class MDDNet(
 
         y : array-like of shape (n_samples,), default=None
             The category of each image: integers or strings. **Not** whether it is an
-            anomaly; labels that are both -1 and 1 are an error. If None, categories
-            are found.
+            anomaly: labels -1 and 1, which say that, are not used, as in other
+            detectors, and all images are learned as normal ones. If None, or with such
+            labels, categories are found by k-means.
 
         Returns
         -------
@@ -391,8 +392,7 @@ class MDDNet(
     def _validate(self, X, *, reset, y=None):
         X = super()._validate(X, reset=reset)
         if reset:
-            name = type(self).__name__
-            self._given = None if y is None else checked_categories(y, len(X), name)
+            self._given = given_categories(y, len(X))
         return X
 
     def _fit(self, X):

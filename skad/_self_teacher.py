@@ -6,7 +6,13 @@ import torch
 
 from skad._deep import TrainingMixin
 from skad._nets._backbones import Teacher
-from skad._nets._pyramids import DefectFinder, Given, ScheduledNet, SmallPyramid
+from skad._nets._pyramids import (
+    DefectFinder,
+    Given,
+    ScheduledNet,
+    SmallPyramid,
+    deviation,
+)
 
 
 class TeacherTraining(TrainingMixin):
@@ -86,6 +92,6 @@ def _moments(images, size=64):
         sums = sums + torch.stack([block.sum((0, 2, 3)), block.square().sum((0, 2, 3))])
     count = len(images) * math.prod(images[:1].shape[2:])
     mean, square = sums / count
-    std = (square - mean**2).clamp_min(0).sqrt()
+    std = deviation(mean, square)
     std = torch.where(std > 0, std, torch.ones_like(std))
     return [part.float().expand(3).reshape(3, 1, 1).clone() for part in (mean, std)]

@@ -33,6 +33,7 @@ from skad import (
     BayesianVAE,
     CAnemon,
     DConAD,
+    MDDNet,
     TransDe,
     UnsupervisedRandomForest,
 )
@@ -79,6 +80,9 @@ ESTIMATORS = [
         level_weight=1.0,
         window_size=4,
         contamination=0.1,
+    ),
+    MDDNet(
+        channels=(4, 8), backbone_epochs=1, memory_size=4, max_epochs=2, random_state=0
     ),
     TransDe(window_size=1, d_model=8, max_epochs=2, random_state=0),
     TransDe(

@@ -102,8 +102,7 @@ def _blobs(images):
 
 
 def _strips(images):
-    y, x = _turned(images, math.pi * _uniform(images))
-    y, x = y + _uniform(images) - 0.5, x + _uniform(images) - 0.5
+    y, x = _turned(images, math.pi * _uniform(images), around_a_pixel=True)
     bend = _BEND * torch.randn_like(_uniform(images))
     length, width = _log_uniform(images, *_LENGTH), _log_uniform(images, *_WIDTH)
     return (y.abs() <= length / 2) & ((x - bend * y**2).abs() <= width / 2)
@@ -115,11 +114,13 @@ def _contents(images):
     colour = spread * torch.randn_like(images[:, :, :1, :1])
     factor = _log_uniform(images, 1 / _CONTRAST, _CONTRAST)
     angle, zoom = 2 * math.pi * _uniform(images), _log_uniform(images, *_ZOOM)
-    others = images[torch.randperm(len(images), device=images.device)]
+    means = images.mean((2, 3), keepdim=True)
+    order = torch.randperm(len(images), device=images.device)
+    texture = _elsewhere(images[order], angle, zoom)
     contents = [
-        factor * _elsewhere(others, angle, zoom) + colour,
+        means[order] + factor * (texture - means[order]) + colour,
         _elsewhere(images, torch.zeros_like(angle), torch.ones_like(zoom)),
-        (images.mean((2, 3), keepdim=True) + 2 * colour).expand_as(images),
+        (means + 2 * colour).expand_as(images),
         images + 1.5 * colour,
     ]
     kind = torch.randint(len(contents), (1, len(images)), device=images.device)
@@ -139,10 +140,11 @@ def _elsewhere(images, angle, zoom):
     )
 
 
-def _turned(images, angle):
+def _turned(images, angle, around_a_pixel=False):
     """Return the places of pixels, of shape (2, n_samples, 1, height, width).
 
-    They are counted from the middle, in units of the longer side.
+    They are counted from the middle, or from a pixel of each image, in units of the
+    longer side.
     """
     sides = images.shape[-2:]
     y, x = (
@@ -150,6 +152,11 @@ def _turned(images, angle):
         for side in sides
     )
     y, x = y[:, None], x[None, :]
+    if around_a_pixel:
+        rows, columns = (
+            (_uniform(images) * side).long().clamp(max=side - 1) for side in sides
+        )
+        y, x = y - y[rows, 0], x - x[0, columns]
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([cos * y - sin * x, sin * y + cos * x])
 

@@ -1,7 +1,7 @@
 """Images as the maps that a teacher makes of them, batch by batch or once for all."""
 
 import torch
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 
 from skad._nets._defects import with_defects
 
@@ -105,7 +105,7 @@ def normal_batches(rows, batch_size):
 
     Parameters
     ----------
-    rows : DefectRows or Subset of it
+    rows : DefectRows
         The images.
 
     batch_size : int
@@ -119,11 +119,9 @@ def normal_batches(rows, batch_size):
     codes : tensor of shape (n_samples,)
         The categories.
     """
-    index = torch.arange(len(rows))
-    if isinstance(rows, Subset):
-        rows, index = rows.dataset, torch.as_tensor(rows.indices)
-    for chosen in index.split(batch_size):
-        yield rows.normal(chosen), rows.codes[chosen]
+    for start in range(0, len(rows), batch_size):
+        index = slice(start, start + batch_size)
+        yield rows.normal(index), rows.codes[index]
 
 
 def pooled(rows, batch_size):

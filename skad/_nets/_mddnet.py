@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from skad._nets._feature_rows import normal_batches
 from skad._nets._memory import ClassMemory
-from skad._nets._pyramids import Residual, ScheduledNet, convolution
+from skad._nets._pyramids import Residual, ScheduledNet, convolution, deviation
 
 # Of the norm of vectors whose angle is taken.
 _EPS = 1e-6
@@ -317,13 +317,22 @@ class MemoryNet(ScheduledNet):
         memory = self.module_.memory
         ready = self.progress_ + 1 / self.max_epochs > _WARM_UP
         if memory is not None and not memory.is_filled() and ready:
-            memory.fill(*self._normal_codes(dataset_train))
+            # Of all images: those that are held out may be all of a category.
+            rows = getattr(dataset_train, "dataset", dataset_train)
+            memory.fill(*self._normal_codes(rows))
 
-    def on_train_end(self, net, X=None, **kwargs):
-        """Drop prototypes without use."""
-        super().on_train_end(net, X=X, **kwargs)
-        if self.module_.memory is not None:
-            self.module_.memory.forget_unused(*self._normal_codes(X))
+    def notify(self, method_name, X=None, **kwargs):
+        """Drop prototypes without use in the end, after the callbacks.
+
+        Early stopping puts back what the net was, its memory included.
+        """
+        super().notify(method_name, X=X, **kwargs)
+        memory = self.module_.memory
+        if method_name == "on_train_end" and memory is not None:
+            codes = self._normal_codes(X)
+            if not memory.is_filled():
+                memory.fill(*codes)
+            memory.forget_unused(*codes)
 
     def _normal_codes(self, rows):
         self._set_training(False)
@@ -341,11 +350,12 @@ def learn_moments(usual, batches):
     for maps in batches:
         count += len(maps[0])
         for i, part in enumerate(maps):
+            part = part.double()
             moments = torch.stack([part.mean((2, 3)), part.square().mean((2, 3))])
-            sums[i] = sums[i] + moments.double().sum(1)
+            sums[i] = sums[i] + moments.sum(1)
     for part, total in zip(usual, sums, strict=True):
         mean, square = (total / count).view(2, *part.mean.shape)
-        part.learn(mean, (square - mean**2).clamp_min(0).sqrt())
+        part.learn(mean, deviation(mean, square))
 
 
 def code_width(levels):

@@ -132,8 +132,11 @@ class ClassMemory(nn.Module):
 
     @torch.no_grad()
     def forget_unused(self, codes, classes):
-        """Drop prototypes that are nearest to no code of a normal image."""
-        for label in range(len(self.prototypes)):
+        """Drop prototypes that are nearest to no code of a normal image.
+
+        Categories without an image here are left alone.
+        """
+        for label in classes.unique().tolist():
             nearest = self._nearest(codes[classes == label].flatten(0, 1), label)
             self.usage[label] = torch.bincount(nearest, minlength=self.usage.shape[1])
 
@@ -163,7 +166,7 @@ def _centres(codes, size):
     """Return up to `size` centres of codes, and how many each has."""
     codes = codes.flatten(0, 1)
     chosen = torch.randperm(len(codes), device=codes.device)[:_MAX_CODES]
-    distinct = codes[chosen].unique(dim=0).double().cpu()
+    distinct = codes[chosen].unique(dim=0).double().cpu().numpy()
     seed = int(torch.randint(2**31 - 1, ()))
     means = KMeans(min(size, len(distinct)), n_init=1, random_state=seed).fit(distinct)
     counts = torch.bincount(torch.as_tensor(means.labels_).long())

@@ -11,15 +11,28 @@ from skad._nets._net import DetectorNet
 
 # The part of the training over which the learning rate rises, before it falls.
 _RISE = 0.2
+# Deviations up to this share of the mean are none.
+_ROUNDING = 1e-6
 
 
 def convolution(before, after, size=3, stride=1):
     """Return a convolution with batch normalisation and rectification."""
     return nn.Sequential(
         nn.Conv2d(before, after, size, stride, size // 2, bias=False),
-        nn.BatchNorm2d(after),
+        BatchNorm(after),
         nn.ReLU(),
     )
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that takes a batch of a single value as in evaluation."""
+
+    def forward(self, x):
+        """Normalise each channel."""
+        if x.numel() > x.shape[1] or not self.training:
+            return super().forward(x)
+        usual = self.running_mean, self.running_var
+        return F.batch_norm(x, *usual, self.weight, self.bias, eps=self.eps)
 
 
 class Residual(nn.Module):
@@ -41,7 +54,7 @@ class Residual(nn.Module):
         super().__init__()
         self.first = convolution(n_channels, inner, sizes[0])
         self.second = nn.Conv2d(inner, n_channels, sizes[1], 1, sizes[1] // 2)
-        self.norm = nn.BatchNorm2d(n_channels)
+        self.norm = BatchNorm(n_channels)
 
     def forward(self, x):
         """Add what the convolutions make of maps to them."""
@@ -106,7 +119,7 @@ class DefectFinder(nn.Module):
         self.output = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in channels)
 
     def forward(self, images):
-        """Return the mean cross-entropy of each image."""
+        """Return the mean cross-entropy of places, summed over levels."""
         images, masks = with_defects(_mirrored(images), self.probability)
         maps = self.pyramid((images - self.mean) / self.std)
         coarse, loss = None, 0
@@ -122,14 +135,23 @@ class DefectFinder(nn.Module):
 
 
 class ScheduledNet(DetectorNet):
-    """Raises the learning rate at first, and lowers it to nothing in the end."""
+    """Raises the learning rate at first, and lowers it to nothing in the end.
+
+    When training goes on, this begins anew.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        """Begin to count."""
+        super().on_train_begin(net, **kwargs)
+        self._n_steps = 0
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         """Set the learning rate."""
         super().on_batch_begin(net, batch=batch, training=training, **kwargs)
         if training:
             for group in self.optimizer_.param_groups:
-                group["lr"] = self.lr * _rate(self.progress_)
+                group["lr"] = self.lr * _rate(self._n_steps * self._stride)
+            self._n_steps += 1
 
 
 class Given(nn.Module):
@@ -152,4 +174,10 @@ def _rate(progress):
     """Return the share of the learning rate: rising in a line, falling by a cosine."""
     if progress < _RISE:
         return 0.1 + 0.9 * progress / _RISE
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - _RISE) / (1 - _RISE)) + 1e-3
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - _RISE) / (1 - _RISE))
+
+
+def deviation(mean, square):
+    """Return deviations, given means of values and of squares; 0 if it is rounding."""
+    std = (square - mean**2).clamp_min(0).sqrt()
+    return torch.where(std > _ROUNDING * mean.abs(), std, torch.zeros_like(std))
