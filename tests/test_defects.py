@@ -44,6 +44,7 @@ def test_an_image_is_changed_in_its_mask_or_beside_it_only(shape, seed):
     assert changed.shape == shape and changed.dtype == images.dtype
     assert masks.shape == (shape[0], 1, *shape[2:]) and masks.dtype == images.dtype
     assert set(masks.unique().tolist()) <= {0, 1}
+    assert masks.flatten(1).any(1).all()
     outside = ~grown(masks).expand_as(images)
     assert torch.equal(changed[outside], images[outside])
     assert changed.isfinite().all()
@@ -59,13 +60,8 @@ def test_without_probability_nothing_changes(shape, seed):
 
 
 def test_as_many_images_have_defects_as_wished():
-    images = uniform(600, 1, 24, 24)
-    whole, few = (
-        seeded(with_defects, images, probability)[1].flatten(1).any(1)
-        for probability in (1.0, 0.3)
-    )
-    assert whole.float().mean() > 0.9
-    assert abs(few.float().mean() - 0.3) < 0.06
+    masks = seeded(with_defects, uniform(600, 1, 24, 24), 0.3)[1]
+    assert abs(masks.flatten(1).any(1).float().mean() - 0.3) < 0.06
 
 
 def test_defects_are_seen_where_the_mask_is():
@@ -88,7 +84,6 @@ def test_defects_are_of_every_size():
     images = uniform(500, 1, 48, 48)
     _, masks = seeded(with_defects, images, 1.0)
     areas = masks.mean((1, 2, 3))
-    areas = areas[areas > 0]
     assert areas.quantile(0.05) < 0.002 and areas.quantile(0.95) > 0.05
     assert areas.max() < 0.25
     # They are no larger in one part of the image than in another.
@@ -114,13 +109,22 @@ def test_images_of_a_batch_get_defects_of_their_own():
 
 
 @FEW
-@given(SHAPES, SEEDS, st.sampled_from([1e-3, 0.5, 255.0, 1e4]))
-def test_defects_are_of_the_scale_of_the_images(shape, seed, scale):
+@given(SHAPES, SEEDS, st.sampled_from([1e-3, 0.5, 255.0, 1e4]), st.floats(-2, 2))
+def test_defects_are_of_the_scale_of_the_images(shape, seed, scale, shift):
     images = uniform(*shape, seed=seed)
     small, masks = seeded(with_defects, images, 1.0, seed=seed)
-    large, same = seeded(with_defects, scale * images, 1.0, seed=seed)
+    scaled = scale * (images + shift)
+    large, same = seeded(with_defects, scaled, 1.0, seed=seed)
     assert torch.equal(masks, same)
-    torch.testing.assert_close(large, scale * small, rtol=1e-4, atol=1e-5 * scale)
+    expected = scale * (small + shift)
+    torch.testing.assert_close(large, expected, rtol=1e-4, atol=2e-5 * scale)
+
+
+def test_images_without_contrast_stay_as_they_are():
+    images = torch.full((20, 3, 8, 8), 0.25)
+    changed, masks = seeded(with_defects, images, 1.0)
+    assert masks.flatten(1).any(1).all()
+    torch.testing.assert_close(changed, images)
 
 
 def test_defects_do_not_depend_on_how_memory_is_laid_out():
@@ -151,6 +155,30 @@ def test_neighbours_stay_neighbours_in_a_texture_that_is_only_moved():
         steps = moved.diff(dim=3).abs()
         assert steps.max() <= 1 and steps.sum() > 0
         assert (moved.diff(dim=2) == 0).all()
+
+
+@FEW
+@given(SHAPES, SEEDS)
+def test_strips_are_never_empty_and_mostly_narrow(shape, seed):
+    images = uniform(*shape)
+    strips = seeded(_defects._strips, images, seed=seed)
+    assert strips.shape == (shape[0], 1, *shape[2:]) and strips.dtype == torch.bool
+    assert strips.flatten(1).any(1).all()
+
+
+def test_strips_are_longer_than_wide_and_begin_anywhere():
+    strips = seeded(_defects._strips, torch.zeros(300, 1, 48, 48))
+    lengths, widths = [], []
+    for strip in strips[:, 0].numpy():
+        places = np.argwhere(strip) - np.argwhere(strip).mean(0)
+        spread = np.linalg.svd(places, compute_uv=False) / len(places) ** 0.5
+        lengths.append(spread[0])
+        widths.append(spread[1] if len(spread) > 1 else 0)
+    lengths, widths = np.array(lengths), np.array(widths)
+    assert np.median(lengths) > 2 * np.median(widths)
+    # A band of a given length deviates by its length through the root of twelve.
+    assert lengths.max() < 1.5 * 0.5 * 48 / 12**0.5
+    assert strips.any(0).float().mean() > 0.9
 
 
 @FEW

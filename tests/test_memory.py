@@ -326,6 +326,14 @@ def test_what_is_not_forgotten_is_nearest_to_a_code(seed):
         assert_array_equal(counts, np.bincount(nearest))
 
 
+def test_categories_that_are_not_there_are_not_forgotten():
+    memory = made()
+    usage = memory.usage.clone()
+    memory.forget_unused(normal(2, 5, 5), torch.tensor([1, 1]))
+    assert torch.equal(memory.usage[[0, 2]], usage[[0, 2]])
+    assert memory.usage[1].sum() == 10
+
+
 def test_what_is_kept_are_arrays_of_the_used_prototypes():
     memory = made().float()
     kept = memory.kept()
