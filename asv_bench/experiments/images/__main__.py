@@ -4,11 +4,23 @@
     python -m experiments.images digits FOLDER DIGITS.csv --seeds 3
     python -m experiments.images surfaces SURFACES.csv --seeds 3
     python -m experiments.images brain FOLDER BRAIN.csv --seeds 3
+    python -m experiments.images ablations FOLDER ABLATIONS.csv --seeds 3
+    python -m experiments.images teachers FOLDER TEACHERS.csv --seeds 3
+    python -m experiments.images classes FOLDER CLASSES.csv --seeds 3
+    python -m experiments.images throughput THROUGHPUT.csv --seeds 3
 
 FOLDER, or the environment variable SKAD_DATA if it is left out, holds NumPy archives
 at any depth: magnetic_tile_96 (X, y, mask), mnist_t10k (X, digit) and brain_mri_128
 (X, y). The file gets the lines of a run as soon as they are there, and what it holds
 is not run again.
+
+The first four compare detectors: of pixels, and of the features of a teacher that
+MDDNet trains itself. `tile` has magnetic tiles with defects; those to score show tiles
+that were learned from, or only other ones. `digits` has five digits as normal ones,
+then all ten, some of them damaged. `ablations` leaves out parts of MDDNet, `teachers`
+puts a teacher that is trained beside a random one, and `classes` one net for all
+categories beside one for each. `throughput` counts images a second, also in a loop of
+plain torch over the same net.
 """
 
 import argparse
@@ -16,11 +28,18 @@ import os
 from functools import partial
 from pathlib import Path
 
-from experiments.images.compare import compare
+from experiments.images.classes import classes
+from experiments.images.compare import ablations, compare, teachers
+from experiments.images.throughput import throughput
 
-_WITHOUT_DATA = ("surfaces",)
+_WITHOUT_DATA = ("surfaces", "throughput")
 _COMMANDS = {
     name: partial(compare, name) for name in ("tile", "digits", "surfaces", "brain")
+} | {
+    "ablations": ablations,
+    "teachers": teachers,
+    "classes": classes,
+    "throughput": throughput,
 }
 
 

@@ -4,9 +4,11 @@ import time
 
 import torch
 from experiments.fleets.runs import run_missing
-from experiments.images.baselines import BASELINES, PYOD, on_teacher
+from experiments.images.baselines import BASELINES
 from experiments.images.measures import measures, show
 from experiments.images.sets import SETS
+from experiments.images.teachers import ON_TEACHER, TEACHERS
+from experiments.images.variants import VARIANTS, Images
 
 # What each command is about.
 _SETS = {
@@ -15,22 +17,44 @@ _SETS = {
     "surfaces": ("surfaces",),
     "brain": ("brain",),
 }
-_ON_TEACHER = ("patches", *PYOD)
+_PARTS = ("tiles apart", "surfaces", "broken digits")
+_OF_BOTH_TEACHERS = ("MDDNet", "reverse distillation", "kNN of patches", "KNN")
 
 
 def compare(command, folder, path, n_seeds, n_jobs):
     """Run all detectors on the sets of a command, and print the tables."""
     runs = [
-        (
-            {"set": name, "detector": detector, "seed": seed},
-            _measured,
-            (folder, name, detector, seed),
-        )
+        run
         for seed in range(n_seeds)
         for name in _SETS[command]
-        for detector in _DETECTORS
+        for run in (
+            _run(_on_pixels, folder, name, seed, {"teacher": "none"}),
+            _run(_on_teacher, folder, name, seed, {"teacher": "self-trained"}),
+        )
     ]
-    show(run_missing(path, runs, n_jobs), ["set", "detector"])
+    show(run_missing(path, runs, n_jobs), ["set", "teacher", "detector"])
+
+
+def teachers(folder, path, n_seeds, n_jobs):
+    """Run detectors on a random and on a self-trained teacher, and print the table."""
+    runs = [
+        _run(_on_teacher, folder, name, seed, {"teacher": teacher}, _OF_BOTH_TEACHERS)
+        for seed in range(n_seeds)
+        for name in _PARTS
+        for teacher in TEACHERS
+    ]
+    show(run_missing(path, runs, n_jobs), ["set", "detector", "teacher"])
+
+
+def ablations(folder, path, n_seeds, n_jobs):
+    """Leave out parts of MDDNet, and print the table."""
+    runs = [
+        _run(_variant, folder, name, seed, {"variant": variant})
+        for seed in range(n_seeds)
+        for name in _PARTS
+        for variant in VARIANTS
+    ]
+    show(run_missing(path, runs, n_jobs), ["set", "variant"])
 
 
 def timed(detector, images):
@@ -47,16 +71,31 @@ def timed(detector, images):
     }
 
 
-def _measured(folder, name, detector, seed):
+def _run(function, folder, name, seed, more, *arguments):
+    key = {"set": name, **more, "seed": seed}
+    return key, function, (folder, name, seed, *more.values(), *arguments)
+
+
+def _on_pixels(folder, name, seed, no_teacher):
     torch.set_num_threads(1)
     images = SETS[name](folder, seed)
-    return [timed(_DETECTORS[detector](seed), images)]
+    return [
+        {"detector": detector, **timed(make(seed), images)}
+        for detector, make in BASELINES.items()
+    ]
 
 
-def _on_random_teacher(name):
-    return lambda seed: on_teacher(name, seed)
+def _on_teacher(folder, name, seed, teacher, names=tuple(ON_TEACHER)):
+    torch.set_num_threads(1)
+    images = SETS[name](folder, seed)
+    net = TEACHERS[teacher](images.train, images.categories, seed)
+    return [
+        {"detector": detector, **timed(ON_TEACHER[detector](seed, net), images)}
+        for detector in names
+    ]
 
 
-_DETECTORS = BASELINES | {
-    f"{name}, random teacher": _on_random_teacher(name) for name in _ON_TEACHER
-}
+def _variant(folder, name, seed, variant):
+    torch.set_num_threads(1)
+    images = SETS[name](folder, seed)
+    return [timed(Images(seed, **VARIANTS[variant]), images)]

@@ -31,9 +31,8 @@ def measures(images, scores, maps):
     Returns
     -------
     found : dict of str to float
-        AUROC and average precision of the images and of their pixels, AUPRO, and the
-        AUROC of the images of each kind of anomaly; NaN where there is nothing to
-        measure.
+        AUROC and average precision of the images and of their pixels, and AUPRO; NaN
+        where there is nothing to measure.
     """
     y = images.y
     found = {

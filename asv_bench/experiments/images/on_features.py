@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from experiments.images.images import as_tensor, scores_of, smoothed
-from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from skad._nets._backbones import load_backbone
@@ -16,14 +15,14 @@ _N_DRAWN = 10000
 class PatchNeighbors:
     """Distance of the teacher's patches to the nearest of a choice of normal ones."""
 
-    def __init__(self, seed, teacher=None, size=64, n_kept=1000, levels=(0, 1)):
+    def __init__(self, seed, teacher, size, n_kept=1000, levels=(0, 1)):
         self.seed, self.size = seed, size
-        self.teacher = load_backbone(teacher or random_pyramid(seed))
+        self.teacher = load_backbone(teacher)
         self.n_kept, self.levels = n_kept, levels
 
     def fit(self, train, categories):
         rng = np.random.default_rng(self.seed)
-        batches = as_tensor(train, self.size).split(_BATCH)
+        batches = _batches(train, self.size)
         rows = torch.cat([self._features(batch).flatten(0, 2) for batch in batches])
         drawn = rows[rng.permutation(len(rows))[:_N_DRAWN]]
         self.bank = drawn[_spread(drawn, self.n_kept)]
@@ -31,7 +30,7 @@ class PatchNeighbors:
 
     def maps(self, test):
         parts = []
-        for batch in as_tensor(test, self.size).split(_BATCH):
+        for batch in _batches(test, self.size):
             features = self._features(batch)
             nearest = torch.cdist(features.flatten(1, 2), self.bank).amin(dim=2)
             parts.append(nearest.reshape(features.shape[:3]))
@@ -52,9 +51,9 @@ class PatchNeighbors:
 class Embedded:
     """A detector of PyOD on the means of the teacher's maps."""
 
-    def __init__(self, detector, seed, teacher=None, size=64):
+    def __init__(self, detector, teacher, size):
         self.detector, self.size = detector, size
-        self.teacher = load_backbone(teacher or random_pyramid(seed))
+        self.teacher = load_backbone(teacher)
 
     def fit(self, train, categories):
         self.detector.fit(self._rows(train))
@@ -68,39 +67,15 @@ class Embedded:
 
     def _rows(self, images):
         parts = []
-        for batch in as_tensor(images, self.size).split(_BATCH):
+        for batch in _batches(images, self.size):
             means = [level.mean(dim=(2, 3)) for level in self.teacher(batch)]
             parts.append(torch.cat(means, dim=1))
         return torch.cat(parts).numpy().astype(float)
 
 
-def random_pyramid(seed, widths=(16, 32, 64)):
-    """Return three levels of convolutions with random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return _Pyramid(widths)
-
-
-class _Pyramid(nn.Module):
-    def __init__(self, widths):
-        super().__init__()
-        self.levels = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(before, width, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.InstanceNorm2d(width),
-                nn.ReLU(),
-            )
-            for before, width in zip((3, *widths), widths, strict=False)
-        )
-
-    def forward(self, images):
-        maps = []
-        for level in self.levels:
-            images = level(images)
-            maps.append(images)
-        return maps
+def _batches(images, size):
+    """Return tensors of images that are no larger than wished."""
+    return as_tensor(images, min(size, images.shape[1])).split(_BATCH)
 
 
 def _spread(rows, n_kept):
