@@ -82,7 +82,8 @@ class Clusters:
         """
         self._scaler = StandardScaler().fit(rows)
         largest = np.abs(rows).max(axis=0)
-        self._scaler.scale_[self._scaler.scale_ <= _ROUNDING * largest] = np.inf
+        still = np.sqrt(self._scaler.var_) <= _ROUNDING * largest
+        self._scaler.scale_[still] = np.inf
         rows = self._scaler.transform(rows)
         n_distinct = len(np.unique(rows, axis=0))
         if self.n_clusters == "auto":

@@ -13,8 +13,9 @@ from skad._nets._pyramids import Residual, ScheduledNet, convolution, deviation
 # Of the norm of vectors whose angle is taken.
 _EPS = 1e-6
 # Discrepancies are standardised by what is usual around a place, within this share of
-# the longer side, and by no less than this share of the mean deviation.
-_AROUND, _LEAST_SPREAD = 1 / 48, 0.3
+# the longer side, and by no less than this share of the mean deviation. All images
+# together count as so many of a category.
+_AROUND, _LEAST_SPREAD, _SHARED = 1 / 16, 0.3, 8
 # The part of the training after which the memory is first filled.
 _WARM_UP = 0.1
 
@@ -163,7 +164,8 @@ class TwoDecoders(nn.Module):
         self.usual = nn.ModuleList(Usual((n, 1, 1)) for n, _ in levels)
         n_signals = 1 if self.identity is None else 2
         self.discrepancies = nn.ModuleList(
-            nn.ModuleList(Usual(shape) for _, shape in levels) for _ in range(n_signals)
+            nn.ModuleList(Usual((n_classes, *shape)) for _, shape in levels)
+            for _ in range(n_signals)
         )
 
     def forward(self, normal, damaged, masks, codes):
@@ -214,27 +216,30 @@ class TwoDecoders(nn.Module):
         Returns
         -------
         signals : dict of str to tensor of shape (n_samples, height, width)
-            Named by signal and level.
+            Named by signal and level; as "category" the one that the memory tells, of
+            shape (n_samples,).
         """
         maps = self._standard(maps)
         code = self.bottleneck(maps)
-        read = code if self.memory is None else self.memory(code)
+        read, category = code, code.new_zeros(len(code), dtype=torch.long)
+        if self.memory is not None:
+            read, category = self.memory(code), self.memory.posterior(code).argmax(1)
         restored = self.restoration(read, maps)
         pairs = [(maps, restored)]
         if self.identity is not None:
             pairs.append((restored, self.identity(code, maps)))
-        return {
+        named = {
             f"{i}_{level}": part
             for i, pair in enumerate(pairs)
             for level, part in enumerate(map(_angles, *pair))
         }
+        return {**named, "category": category}
 
     def calibrate(self, signals):
         """Learn from discrepancies of normal images, as float64, what is usual."""
         for i, levels in enumerate(self.discrepancies):
             for level, usual in enumerate(levels):
-                part = signals[f"{i}_{level}"]
-                usual.learn_around(part.mean(0), part.std(0, correction=0))
+                usual.learn_around(signals[f"{i}_{level}"], signals["category"].long())
 
     def anomaly_map(self, maps):
         """Return how anomalous each pixel is, of shape (n_samples, height, width)."""
@@ -242,7 +247,13 @@ class TwoDecoders(nn.Module):
         fused = None
         for i, levels in enumerate(self.discrepancies):
             total = sum(
-                self._enlarged(usual(signals[f"{i}_{level}"], self.fusion == "sum"))
+                self._enlarged(
+                    usual(
+                        signals[f"{i}_{level}"],
+                        signals["category"],
+                        centred=self.fusion == "sum",
+                    )
+                )
                 for level, usual in enumerate(levels)
             )
             if fused is None:
@@ -272,12 +283,12 @@ class TwoDecoders(nn.Module):
 
 
 class Usual(nn.Module):
-    """Standardise by a mean and a deviation that were learned once.
+    """Standardise by means and deviations that were learned once.
 
     Parameters
     ----------
     shape : tuple of int
-        The shape of both.
+        The shape of both. The first axis may be that of categories.
     """
 
     def __init__(self, shape):
@@ -290,15 +301,35 @@ class Usual(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
 
-    def learn_around(self, mean, std):
-        """Take over what is usual around each place of discrepancies."""
-        width = _AROUND * max(mean.shape)
-        std = smoothed(std[None], width)[0]
-        self.learn(smoothed(mean[None], width)[0], std + _LEAST_SPREAD * std.mean())
+    def learn_around(self, maps, category):
+        """Learn what is usual around each place, in each category.
 
-    def forward(self, x, centred=True):
+        Parameters
+        ----------
+        maps : tensor of shape (n_samples, height, width)
+            Discrepancies of normal images.
+
+        category : tensor of shape (n_samples,)
+            Their categories.
+        """
+        width = _AROUND * max(maps.shape[1:])
+        moments = torch.stack([maps, maps.square()])
+        shared = moments.mean(1)
+        for label in range(len(self.mean)):
+            own = moments[:, category == label]
+            total = own.sum(1) + _SHARED * shared
+            mean, square = smoothed(total / (own.shape[1] + _SHARED), width)
+            std = deviation(mean, square)
+            self.mean[label] = mean
+            self.std[label] = std + _LEAST_SPREAD * std.mean()
+        self.std[self.std == 0] = 1
+
+    def forward(self, x, category=None, centred=True):
         """Return the values less the mean, where wished, over the deviation."""
-        return (x - self.mean) / self.std if centred else x / self.std
+        mean, std = self.mean, self.std
+        if category is not None:
+            mean, std = mean[category], std[category]
+        return (x - mean) / std if centred else x / std
 
 
 class MemoryNet(ScheduledNet):
