@@ -60,7 +60,7 @@ class MDDNet(
     channels : tuple of int, default=(16, 32, 64)
         Channels of the teacher that is trained here, after each halving of the size.
 
-    backbone_epochs : int, default=40
+    backbone_epochs : int, default=100
         Number of passes over the training data that such a teacher is trained for.
 
     image_shape : tuple of int, default=None
@@ -95,6 +95,10 @@ class MDDNet(
     defect_probability : float, default=0.8
         Probability that an image gets a synthetic defect in training.
 
+    augment : bool, default=True
+        Whether the nets train on images that are mirrored, left and right, and top and
+        bottom. Not for images in which sides matter, such as digits.
+
     fusion : {"sum", "product"}, default="sum"
         How the two discrepancies become one map.
 
@@ -105,7 +109,7 @@ class MDDNet(
     top_fraction : float, default=0.001
         Share of the pixels whose mean anomaly is the image's: those with the highest.
 
-    max_epochs : int, default=60
+    max_epochs : int, default=100
         Number of passes over the training data that the decoders are trained for.
 
     batch_size : int, default=16
@@ -233,6 +237,7 @@ class MDDNet(
         "memory_size": [Interval(Integral, 0, None, closed="left")],
         "loss_weights": ["array-like"],
         "defect_probability": [Interval(Real, 0, 1, closed="both")],
+        "augment": ["boolean"],
         "fusion": [StrOptions({"sum", "product"})],
         "smoothing": [Interval(Real, 0, 1, closed="left")],
         "top_fraction": [Interval(Real, 0, 1, closed="right")],
@@ -246,7 +251,7 @@ class MDDNet(
         backbone=None,
         *,
         channels=(16, 32, 64),
-        backbone_epochs=40,
+        backbone_epochs=100,
         image_shape=None,
         image_size=96,
         pixel_range=None,
@@ -255,10 +260,11 @@ class MDDNet(
         memory_size=16,
         loss_weights=(1, 1, 1, 0.1),
         defect_probability=0.8,
+        augment=True,
         fusion="sum",
         smoothing=1 / 64,
         top_fraction=0.001,
-        max_epochs=60,
+        max_epochs=100,
         batch_size=16,
         lr=0.004,
         warm_start=False,
@@ -281,6 +287,7 @@ class MDDNet(
         self.memory_size = memory_size
         self.loss_weights = loss_weights
         self.defect_probability = defect_probability
+        self.augment = augment
         self.fusion = fusion
         self.smoothing = smoothing
         self.top_fraction = top_fraction
@@ -439,6 +446,7 @@ class MDDNet(
         training = TeacherTraining(
             channels,
             self.defect_probability,
+            self.augment,
             max_epochs=self.backbone_epochs,
             batch_size=self.batch_size,
             lr=self.lr,
@@ -476,7 +484,10 @@ class MDDNet(
 
     def _training_rows(self, X):
         rows = DefectRows(
-            *self._teaching(X), torch.as_tensor(self._codes(X)), self.defect_probability
+            *self._teaching(X),
+            torch.as_tensor(self._codes(X)),
+            probability=self.defect_probability,
+            augment=self.augment,
         )
         return rows.cache(self.batch_size)
 

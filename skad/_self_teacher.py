@@ -26,6 +26,9 @@ class TeacherTraining(TrainingMixin):
     defect_probability : float
         The probability that an image gets a defect.
 
+    augment : bool
+        Whether images are mirrored by chance.
+
     max_epochs, batch_size, lr, device, random_state, verbose
         As for every training.
     """
@@ -39,6 +42,7 @@ class TeacherTraining(TrainingMixin):
         self,
         channels,
         defect_probability,
+        augment,
         *,
         max_epochs,
         batch_size,
@@ -49,6 +53,7 @@ class TeacherTraining(TrainingMixin):
     ):
         self.channels = channels
         self.defect_probability = defect_probability
+        self.augment = augment
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -79,7 +84,12 @@ class TeacherTraining(TrainingMixin):
         mean, std = _moments(images)
         pyramid = SmallPyramid(self.channels)
         finder = DefectFinder(
-            pyramid, self.channels, mean, std, self.defect_probability
+            pyramid,
+            self.channels,
+            mean,
+            std,
+            probability=self.defect_probability,
+            augment=self.augment,
         )
         return finder.to(memory_format=torch.channels_last)
 

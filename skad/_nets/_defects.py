@@ -5,6 +5,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+# The ways to mirror an image, none among them.
+N_MIRRORED = 4
 # The least and the largest share of an image that noise marks as one defect.
 _AREA = 0.0005, 0.1
 # Strips: length and width as shares of the image's longer side, and how bent they are.
@@ -47,6 +49,27 @@ def with_defects(images, probability):
     shown = torch.where(_uniform(images) < 0.5, soft, masks)
     shown = shown * (1 - _MIXED * _uniform(images))
     return images + shown * (_contents(images) - images), masks
+
+
+def mirrored(images, ways):
+    """Mirror images.
+
+    Parameters
+    ----------
+    images : tensor of shape (n_samples, n_channels, height, width)
+        The images.
+
+    ways : tensor of shape (n_samples,)
+        0 for none, 1 for left and right exchanged, 2 for top and bottom, 3 for both.
+
+    Returns
+    -------
+    images : tensor of the shape of images
+        The mirrored images.
+    """
+    ways = ways.to(images.device).view(-1, 1, 1, 1)
+    images = torch.where(ways % 2 == 1, images.flip(3), images)
+    return torch.where(ways >= 2, images.flip(2), images)
 
 
 def perlin_noise(images):

@@ -3,7 +3,7 @@
 import torch
 from torch.utils.data import Dataset
 
-from skad._nets._defects import with_defects
+from skad._nets._defects import N_MIRRORED, mirrored, with_defects
 
 # Maps of all images are kept up to this many bytes.
 _MOST_BYTES = 2**30
@@ -60,44 +60,54 @@ class DefectRows(FeatureRows):
 
     probability : float
         The probability that an image gets a defect.
+
+    augment : bool
+        Whether images are mirrored by chance.
     """
 
-    def __init__(self, images, teacher, device, codes, probability):
+    def __init__(self, images, teacher, device, codes, probability, augment):
         super().__init__(images, teacher, device)
         self.codes = codes.to(device)
         self.probability = probability
+        self.n_ways = N_MIRRORED if augment else 1
         self._maps = None
 
     def cache(self, batch_size):
-        """Keep the maps of all images if memory allows."""
+        """Keep the maps of all images, mirrored in every way, if memory allows."""
         parts = super().__getitem__(slice(0, 1))
-        n_bytes = len(self) * sum(part.nbytes for part in parts)
-        if n_bytes > _MOST_BYTES:
+        if self.n_ways * len(self) * sum(part.nbytes for part in parts) > _MOST_BYTES:
             return self
-        kept = [part.new_empty(len(self), *part.shape[1:]) for part in parts]
-        kept = [part.contiguous(memory_format=torch.channels_last) for part in kept]
-        for start in range(0, len(self), batch_size):
-            index = slice(start, start + batch_size)
-            for part, found in zip(kept, super().__getitem__(index), strict=True):
-                part[index] = found
+        shape = (self.n_ways, len(self))
+        kept = [part.new_empty(*shape, *part.shape[1:]) for part in parts]
+        for index in torch.arange(len(self)).split(batch_size):
+            for way in range(self.n_ways):
+                found = self._made(index, torch.full_like(index, way))
+                for part, maps in zip(kept, found, strict=True):
+                    part[way, index] = maps
         self._maps = kept
         return self
 
     def __getitem__(self, index):
         """Return what the net learns from, for images of a slice or of indices."""
-        damaged, masks = with_defects(self.read(index), self.probability)
+        index = torch.arange(len(self))[index]
+        ways = torch.randint(self.n_ways, index.shape)
+        images = mirrored(self.read(index), ways)
+        damaged, masks = with_defects(images, self.probability)
         return {
-            "normal": self.normal(index),
+            "normal": self.normal(index, ways),
             "damaged": self.teacher(damaged),
             "masks": masks,
             "codes": self.codes[index],
         }
 
-    def normal(self, index):
-        """Return the maps of images without defects."""
+    def normal(self, index, ways):
+        """Return the maps of images without defects, mirrored in given ways."""
         if self._maps is None:
-            return super().__getitem__(index)
-        return [part[index] for part in self._maps]
+            return self._made(index, ways)
+        return [part[ways, index] for part in self._maps]
+
+    def _made(self, index, ways):
+        return self.teacher(mirrored(self.read(index), ways))
 
 
 def normal_batches(rows, batch_size):
@@ -119,9 +129,8 @@ def normal_batches(rows, batch_size):
     codes : tensor of shape (n_samples,)
         The categories.
     """
-    for start in range(0, len(rows), batch_size):
-        index = slice(start, start + batch_size)
-        yield rows.normal(index), rows.codes[index]
+    for index in torch.arange(len(rows)).split(batch_size):
+        yield rows.normal(index, torch.zeros_like(index)), rows.codes[index]
 
 
 def pooled(rows, batch_size):

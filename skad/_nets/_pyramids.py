@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skad._nets._defects import with_defects
+from skad._nets._defects import N_MIRRORED, mirrored, with_defects
 from skad._nets._net import DetectorNet
 
 # The part of the training over which the learning rate rises, before it falls.
@@ -105,14 +105,18 @@ class DefectFinder(nn.Module):
 
     probability : float
         The probability that an image gets a defect.
+
+    augment : bool
+        Whether images are mirrored by chance.
     """
 
-    def __init__(self, pyramid, channels, mean, std, probability):
+    def __init__(self, pyramid, channels, mean, std, probability, augment):
         super().__init__()
         self.pyramid = pyramid
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         self.probability = probability
+        self.augment = augment
         width = channels[0]
         self.sideways = nn.ModuleList(nn.Conv2d(n, width, 1) for n in channels)
         self.merge = nn.ModuleList(convolution(width, width) for _ in channels)
@@ -120,7 +124,9 @@ class DefectFinder(nn.Module):
 
     def forward(self, images):
         """Return the mean cross-entropy of places, summed over levels."""
-        images, masks = with_defects(_mirrored(images), self.probability)
+        if self.augment:
+            images = mirrored(images, torch.randint(N_MIRRORED, (len(images),)))
+        images, masks = with_defects(images, self.probability)
         maps = self.pyramid((images - self.mean) / self.std)
         coarse, loss = None, 0
         for level in reversed(range(len(maps))):
@@ -160,14 +166,6 @@ class Given(nn.Module):
     def forward(self, output, _):
         """Return it."""
         return output
-
-
-def _mirrored(images):
-    """Exchange left and right, and top and bottom, of each image by chance."""
-    for axis in (-1, -2):
-        turned = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-        images = torch.where(turned, images.flip(axis), images)
-    return images
 
 
 def _rate(progress):
