@@ -146,7 +146,7 @@ def test_any_few_rows_have_categories(n_rows, n_clusters, seed):
 
 
 @pytest.mark.parametrize("level", [0.1, 1e6])
-@pytest.mark.parametrize("noise", [1e-13, 1e-10])
+@pytest.mark.parametrize("noise", [2e-16, 1e-13, 1e-10])
 def test_rounding_makes_no_clusters(level, noise):
     rows = level * (1 + noise * rng.normal(size=(40, 3)))
     for n_clusters in ("auto", 4):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from skad._nets import _defects
-from skad._nets._defects import perlin_noise, with_defects
+from skad._nets._defects import N_MIRRORED, mirrored, perlin_noise, with_defects
 
 SHAPES = st.tuples(
     st.integers(1, 5), st.sampled_from([1, 3]), st.integers(1, 20), st.integers(1, 20)
@@ -190,6 +190,17 @@ def test_blobs_are_never_empty_nor_larger_than_a_tenth(shape, seed):
     counts = blobs.flatten(1).sum(1)
     assert (counts >= 1).all()
     assert (counts <= 0.1 * shape[2] * shape[3] + 1).all()
+
+
+def test_images_are_mirrored_in_their_ways():
+    images = uniform(N_MIRRORED + 1, 3, 4, 5)
+    found = mirrored(images, torch.tensor([0, 1, 2, 3, 1]))
+    pixels = images.numpy()
+    assert torch.equal(found[0], images[0])
+    np.testing.assert_array_equal(found[1], pixels[1, :, :, ::-1])
+    np.testing.assert_array_equal(found[2], pixels[2, :, ::-1])
+    np.testing.assert_array_equal(found[3], pixels[3, :, ::-1, ::-1])
+    np.testing.assert_array_equal(found[4], pixels[4, :, :, ::-1])
 
 
 def plain_noise(images, seed):

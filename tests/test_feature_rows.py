@@ -52,8 +52,14 @@ def feature_rows():
     return FeatureRows(images(), teacher(), CPU)
 
 
-def defect_rows(probability=0.8):
-    return DefectRows(images(), teacher(), CPU, CODES, probability)
+def defect_rows(probability=0.8, augment=False):
+    return DefectRows(images(), teacher(), CPU, CODES, probability, augment)
+
+
+def plain(rows, index):
+    """The maps of images as they are."""
+    index = torch.arange(N)[index]
+    return rows.normal(index, torch.zeros_like(index))
 
 
 def close(one, other):
@@ -83,10 +89,10 @@ def test_images_in_a_file_are_read_when_they_are_needed(tmp_path):
         read.append(len(block))
         return block
 
-    rows = DefectRows(Rows(mapped, noted), teacher(), CPU, CODES, 0.0)
+    rows = DefectRows(Rows(mapped, noted), teacher(), CPU, CODES, 0.0, False)
     assert read == []
-    close(rows.normal(torch.tensor([5, 1])), feature_rows()[torch.tensor([5, 1])])
-    close(rows.cache(4).normal(slice(3, 6)), feature_rows()[3:6])
+    close(plain(rows, torch.tensor([5, 1])), feature_rows()[torch.tensor([5, 1])])
+    close(plain(rows.cache(4), slice(3, 6)), feature_rows()[3:6])
     # Two for the first line, one to see how large maps are, then all, once.
     assert read == [2, 1, 4, 4, 3]
 
@@ -95,7 +101,10 @@ def test_what_a_net_learns_from_are_maps_with_and_without_defects():
     rows = defect_rows()
     index = torch.tensor([3, 10, 0, 5])
     found = seeded(rows.__getitem__, index)
-    damaged, masks = seeded(with_defects, rows.read(index), 0.8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.randint(1, (4,))
+        damaged, masks = with_defects(rows.read(index), 0.8)
     assert set(found) == {"normal", "damaged", "masks", "codes"}
     close(found["normal"], rows.teacher(rows.read(index)))
     close(found["damaged"], rows.teacher(damaged))
@@ -124,7 +133,7 @@ def test_cached_maps_are_those_of_the_teacher_and_need_it_no_more(batch_size):
     assert max(rows.teacher.seen) == min(batch_size, N)
     rows.teacher.seen.clear()
     for index in (slice(2, 7), torch.tensor([10, 2, 2]), slice(8, 30)):
-        close(rows.normal(index), feature_rows()[index])
+        close(plain(rows, index), feature_rows()[index])
     assert rows.teacher.seen == []
     seeded(rows.__getitem__, slice(0, 3))
     assert rows.teacher.seen == [3]
@@ -135,14 +144,45 @@ def test_cached_maps_are_those_of_the_teacher_and_need_it_no_more(batch_size):
 
 
 @pytest.mark.parametrize("spare", [0, -1])
-def test_maps_that_are_too_large_are_not_kept(monkeypatch, spare):
+@pytest.mark.parametrize("augment", [False, True])
+def test_maps_that_are_too_large_are_not_kept(monkeypatch, spare, augment):
     # Floats of four bytes, at half and a quarter of the size.
-    n_bytes = N * 4 * (4 * 5 * 4 + 6 * 3 * 2)
+    n_bytes = N * 4 * (4 * 5 * 4 + 6 * 3 * 2) * (4 if augment else 1)
     monkeypatch.setattr(_feature_rows, "_MOST_BYTES", n_bytes + spare)
-    rows = defect_rows().cache(4)
+    rows = defect_rows(augment=augment).cache(4)
     rows.teacher.seen.clear()
-    close(rows.normal(slice(0, 5)), feature_rows()[:5])
+    close(plain(rows, slice(0, 5)), feature_rows()[:5])
     assert rows.teacher.seen == ([] if spare == 0 else [5])
+
+
+def in_one_way(pixels, way):
+    """Mirror by plain indexing."""
+    pixels = pixels[..., ::-1] if way in (1, 3) else pixels
+    return pixels[..., ::-1, :] if way in (2, 3) else pixels
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_maps_are_those_of_mirrored_images(cached):
+    rows = defect_rows(augment=True)
+    if cached:
+        rows.cache(4)
+        rows.teacher.seen.clear()
+    index, ways = torch.tensor([4, 4, 9, 0, 4]), torch.tensor([0, 1, 2, 3, 3])
+    found = rows.normal(index, ways)
+    assert rows.teacher.seen == ([] if cached else [5])
+    pixels = images()[index].numpy()
+    pixels = [in_one_way(p, way) for p, way in zip(pixels, ways.tolist(), strict=True)]
+    close(found, teacher()(torch.tensor(np.stack(pixels))))
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_defects_and_maps_without_them_are_mirrored_alike(augment):
+    rows = defect_rows(0.0, augment).cache(4)
+    index = torch.zeros(60, dtype=torch.int64)
+    found = seeded(rows.__getitem__, index)
+    close(found["normal"], found["damaged"])
+    distinct = len(found["normal"][0].unique(dim=0))
+    assert distinct == (4 if augment else 1)
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -289,10 +329,10 @@ def test_a_device_is_chosen_by_its_name():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no GPU.")
 def test_maps_are_where_they_are_wanted():
     device = chosen_device("auto")
-    rows = DefectRows(images(), teacher(), device, CODES, 0.8).cache(4)
+    rows = DefectRows(images(), teacher(), device, CODES, 0.0, True).cache(4)
     found = rows[torch.tensor([3, 1])]
     parts = [*found["normal"], *found["damaged"], found["masks"], found["codes"]]
     assert {part.device.type for part in parts} == {"cuda"}
-    expected = feature_rows()[torch.tensor([3, 1])]
-    for one, other in zip(found["normal"], expected, strict=True):
+    found, expected = plain(rows, [3, 1]), feature_rows()[torch.tensor([3, 1])]
+    for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-2, atol=1e-2)

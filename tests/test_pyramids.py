@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from skorch.dataset import ValidSplit
 from torch import nn
 
 from skad._nets._pyramids import (
@@ -14,7 +15,6 @@ from skad._nets._pyramids import (
     Residual,
     ScheduledNet,
     SmallPyramid,
-    _mirrored,
     convolution,
 )
 from skad._nets._rows import Rows
@@ -35,10 +35,10 @@ def seeded(function, *args, seed=0, **kwargs):
         return function(*args, **kwargs)
 
 
-def finder(probability=0.8, mean=0.5, std=0.3, channels=(4, 6)):
+def finder(probability=0.8, mean=0.5, std=0.3, augment=True):
     mean, std = torch.full((3, 1, 1), mean), torch.full((3, 1, 1), std)
-    pyramid = seeded(SmallPyramid, channels)
-    return seeded(DefectFinder, pyramid, channels, mean, std, probability)
+    pyramid = seeded(SmallPyramid, (4, 6))
+    return seeded(DefectFinder, pyramid, (4, 6), mean, std, probability, augment)
 
 
 @FEW
@@ -112,7 +112,7 @@ def test_the_loss_is_the_cross_entropy_of_the_share_of_a_place_that_is_a_defect(
 
 
 def test_fine_levels_know_what_coarse_ones_have_found():
-    module = finder(0.0).eval()
+    module = finder(0.0, augment=False).eval()
     images = uniform(2, 3, 8, 8)
     found = []
     module.output[0].register_forward_hook(lambda layer, given, out: found.append(out))
@@ -129,13 +129,17 @@ def test_images_are_normalised_before_they_are_looked_at():
     torch.testing.assert_close(seeded(module, 2 + 5 * images), expected)
 
 
-def test_images_are_mirrored_in_every_way_by_chance():
-    image = torch.arange(6.0).view(1, 1, 2, 3)
-    found = seeded(_mirrored, image.expand(400, -1, -1, -1))
+@pytest.mark.parametrize("augment", [False, True])
+def test_images_are_mirrored_in_every_way_by_chance_if_wished(augment):
+    module = finder(0.0, mean=0.0, std=1.0, augment=augment).eval()
+    seen = []
+    module.pyramid.register_forward_hook(lambda pyramid, given, out: seen.extend(given))
+    image = torch.arange(18.0).view(1, 3, 2, 3)
+    seeded(module, image.expand(200, -1, -1, -1))
     ways = [image, image.flip(2), image.flip(3), image.flip(2, 3)]
-    counts = [(found == way).flatten(1).all(1).sum().item() for way in ways]
-    assert sum(counts) == 400
-    assert min(counts) > 70
+    counts = [(seen[0] == way).flatten(1).all(1).sum().item() for way in ways]
+    assert sum(counts) == 200
+    assert min(counts[1:]) > 30 if augment else counts[0] == 200
 
 
 def test_defects_are_learned_to_be_found():
@@ -192,10 +196,22 @@ def test_the_learning_rate_rises_and_then_falls(max_epochs, n_rows):
     assert_allclose(np.array(net.rates[n_steps:]) / 0.5, rates)
 
 
+def test_batches_that_are_held_out_do_not_count_as_steps():
+    rows = Rows(np.ones((80, 1)), lambda block: block)
+    net = Watched(
+        Line(), Given, max_epochs=10, batch_size=8, lr=1, train_split=ValidSplit(2)
+    )
+    net.initialize().partial_fit(rows)
+    assert len(net.rates) == 50
+    assert np.argmax(net.rates) == 10
+    assert net.rates[-1] < 0.01
+
+
 def training(**changes):
     params = {
         "channels": (4, 6),
         "defect_probability": 0.8,
+        "augment": True,
         "max_epochs": 2,
         "batch_size": 8,
         "lr": 0.004,
