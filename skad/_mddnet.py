@@ -7,7 +7,6 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skad._backbone import BackboneMixin
@@ -112,8 +111,9 @@ class MDDNet(
     max_epochs : int, default=100
         Number of passes over the training data that the decoders are trained for.
 
-    batch_size : int, default=16
-        Most images in a batch.
+    batch_size : int, default=8
+        Most images in a batch. With few images smaller ones are better: it is the
+        number of steps that matters.
 
     lr : float, default=0.004
         Highest learning rate, after a fifth of the training.
@@ -265,7 +265,7 @@ class MDDNet(
         smoothing=1 / 64,
         top_fraction=0.001,
         max_epochs=100,
-        batch_size=16,
+        batch_size=8,
         lr=0.004,
         warm_start=False,
         n_iter_no_change=None,
@@ -379,7 +379,6 @@ class MDDNet(
         shares = self.anomaly_map(X)[..., np.newaxis] / n_channels
         return np.repeat(shares, n_channels, axis=-1).reshape(np.shape(X))
 
-    @available_if(lambda self: self.memory_size > 0)
     def transform(self, X):
         """Return how likely images belong to each category.
 
@@ -392,14 +391,26 @@ class MDDNet(
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             What the memory's prototypes of each category weigh for an image, as a mean
-            over its places; rows sum to one. Only with a memory.
+            over its places; rows sum to one.
+
+        Raises
+        ------
+        ValueError
+            If there is no memory.
         """
+        check_is_fitted(self)
+        if self.net_.module_.memory is None:
+            raise ValueError(
+                "memory_size is 0; transform asks the memory, which takes at least 1."
+            )
         return self._evaluate(X, "posterior")
 
     def _validate(self, X, *, reset, y=None):
         X = super()._validate(X, reset=reset)
         if reset:
             self._given = given_categories(y, len(X))
+            if self._goes_on():
+                self._check_known()
         return X
 
     def _fit(self, X):
@@ -413,6 +424,11 @@ class MDDNet(
             self.memory_ = module.memory.kept()
 
     def _prepare(self, X):
+        if self.image_shape_[2] not in (1, 3):
+            raise ValueError(
+                f"X holds images of {self.image_shape_[2]} channels; MDDNet takes grey "
+                "images, of one channel, or coloured ones of three."
+            )
         self._range = self._pixel_range(X)
         self.image_size_ = tuple(
             min(side, self.image_size) for side in self.image_shape_[:2]
@@ -495,6 +511,12 @@ class MDDNet(
         """Return the number of the category of each row."""
         if self._given is None and self._clusters is not None:
             return self._clusters.predict(self._pooled(X)).astype(np.int64)
+        return np.searchsorted(self.classes_, self._given)
+
+    def _check_known(self):
+        """Check that training goes on with the categories that it began with."""
+        if self._given is None and self._clusters is not None:
+            return
         known = np.isin(self._given, self.classes_)
         if self._given is None or not known.all():
             wrong = "None" if self._given is None else repr(self._given[~known][0])
@@ -502,7 +524,6 @@ class MDDNet(
                 f"y is or holds {wrong}; with warm_start=True it may hold what it held "
                 f"in the first fit: {', '.join(map(repr, self.classes_.tolist()))}."
             )
-        return np.searchsorted(self.classes_, self._given)
 
     def _pooled(self, X):
         return pooled(self._rows(X), self.batch_size)
