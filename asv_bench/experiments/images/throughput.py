@@ -9,7 +9,7 @@ from experiments.images.images import as_tensor
 from experiments.images.measures import show
 
 from skad import MDDNet
-from skad._nets._defects import with_defects
+from skad._nets._defects import N_MIRRORED, mirrored, with_defects
 from skad.datasets import make_surfaces
 
 _SIZES = (32, 64, 96)
@@ -55,19 +55,27 @@ def _measured(size, seed):
     ]
 
 
+def _maps(teacher, images):
+    """Return the maps of each level for all images."""
+    batches = [teacher(batch) for batch in images.split(_BATCH)]
+    return [torch.cat(parts) for parts in zip(*batches, strict=True)]
+
+
 def _bare(detector, images, codes):
     """Return the seconds of epochs, but for the first one, and of scoring."""
     net, teacher = deepcopy(detector.net_.module_), detector._get_teacher()
-    maps = [teacher(batch) for batch in images.split(_BATCH)]
-    normal = [torch.cat(parts) for parts in zip(*maps, strict=True)]
+    ways = [torch.full_like(codes, way) for way in range(N_MIRRORED)]
+    maps = [_maps(teacher, mirrored(images, way)) for way in ways]
+    normal = [torch.stack(level) for level in zip(*maps, strict=True)]
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
     net.train()
     for epoch in range(_N_EPOCHS):
         if epoch == 1:
             start = time.perf_counter()
         for index in torch.randperm(len(images)).split(_BATCH):
-            damaged, masks = with_defects(images[index], _DEFECTS)
-            known = [part[index] for part in normal]
+            ways = torch.randint(N_MIRRORED, index.shape)
+            damaged, masks = with_defects(mirrored(images[index], ways), _DEFECTS)
+            known = [level[ways, index] for level in normal]
             loss = net(known, teacher(damaged), masks, codes[index])
             optimizer.zero_grad()
             loss.backward()

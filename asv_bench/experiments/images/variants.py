@@ -17,6 +17,7 @@ VARIANTS = {
     "no loss of the memory": {"loss_weights": (1, 1, 1, 0)},
     "no loss of the discrepancy": {"loss_weights": (1, 1, 0, 0.1)},
     "product of the discrepancies": {"fusion": "product"},
+    "no mirrored images": {"augment": False},
     "local contrast": {"contrast": True},
 }
 
