@@ -106,6 +106,10 @@ NEEDS_NO_CONTEXT = [
     "check_scores_stay_in_other_batches",
     "check_scores_stay_in_another_order",
 ]
+CATEGORIES = (
+    "y is the category of each image and not ignored, and so short a training on "
+    "images of four pixels ranks nothing; longer ones are in test_mddnet.py."
+)
 SHIFT = (
     "PyOD's IForest subtracts its threshold, which contamination sets, from the scores."
 )
@@ -126,6 +130,11 @@ def expected_failed_checks(estimator):
         return dict.fromkeys(
             ["check_methods_subset_invariance", "check_scores_stay_in_other_batches"],
             BATCH,
+        )
+    if isinstance(estimator, MDDNet):
+        return dict.fromkeys(
+            ["check_anomalies_score_low_whatever_y_says", "check_it_is_searched"],
+            CATEGORIES,
         )
     if isinstance(detector, IForest):
         return {"check_contamination_moves_the_threshold_only": SHIFT}

@@ -353,4 +353,4 @@ def test_a_wide_resnet_at_full_size():
     with torch.random.fork_rng():
         detector.fit(images.astype(np.uint8))
     assert detector.anomaly_map(images[:1].astype(np.uint8)).shape == (1, 256, 256)
-    assert len(detector.memory_[0]) == 50
+    assert 0 < len(detector.memory_[0]) <= 50  # those that are nearest to no code go
