@@ -375,9 +375,9 @@ class MDDNet(
         attributions : ndarray of the shape of X
             The same part of the map for every channel: the teacher mixes them.
         """
+        maps = self.anomaly_map(X)[..., np.newaxis]
         n_channels = self.image_shape_[2]
-        shares = self.anomaly_map(X)[..., np.newaxis] / n_channels
-        return np.repeat(shares, n_channels, axis=-1).reshape(np.shape(X))
+        return np.repeat(maps / n_channels, n_channels, axis=-1).reshape(np.shape(X))
 
     def transform(self, X):
         """Return how likely images belong to each category.
@@ -450,7 +450,7 @@ class MDDNet(
             low, high = map(float, self.pixel_range)
         except (TypeError, ValueError):
             low, high = 0.0, 0.0
-        if not low < high < np.inf:
+        if not -np.inf < low < high < np.inf:
             raise ValueError(
                 f"pixel_range is {self.pixel_range!r}; expected two numbers, those "
                 "of black and of white, the lower one first."

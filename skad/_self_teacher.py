@@ -1,18 +1,14 @@
 """The teacher that a detector of images trains itself, where no other is given."""
 
-import math
-
 import torch
 
 from skad._deep import TrainingMixin
 from skad._nets._backbones import Teacher
-from skad._nets._pyramids import (
-    DefectFinder,
-    Given,
-    ScheduledNet,
-    SmallPyramid,
-    deviation,
-)
+from skad._nets._mddnet import Usual, learn_moments
+from skad._nets._pyramids import DefectFinder, Given, ScheduledNet, SmallPyramid
+
+# Images that mean and deviation are added up of at once.
+_BLOCK = 64
 
 
 class TeacherTraining(TrainingMixin):
@@ -81,7 +77,10 @@ class TeacherTraining(TrainingMixin):
         return images
 
     def _make_module(self, images):
-        mean, std = _moments(images)
+        usual = Usual((images[:1].shape[1], 1, 1))
+        blocks = (images[i : i + _BLOCK] for i in range(0, len(images), _BLOCK))
+        learn_moments([usual], ([block] for block in blocks))
+        mean, std = (part.repeat(3 // len(part), 1, 1) for part in usual.buffers())
         pyramid = SmallPyramid(self.channels)
         finder = DefectFinder(
             pyramid,
@@ -92,16 +91,3 @@ class TeacherTraining(TrainingMixin):
             augment=self.augment,
         )
         return finder.to(memory_format=torch.channels_last)
-
-
-def _moments(images, size=64):
-    """Return mean and deviation of each of three channels, of shape (3, 1, 1)."""
-    sums = 0
-    for start in range(0, len(images), size):
-        block = images[start : start + size].double()
-        sums = sums + torch.stack([block.sum((0, 2, 3)), block.square().sum((0, 2, 3))])
-    count = len(images) * math.prod(images[:1].shape[2:])
-    mean, square = sums / count
-    std = deviation(mean, square)
-    std = torch.where(std > 0, std, torch.ones_like(std))
-    return [part.float().expand(3).reshape(3, 1, 1).clone() for part in (mean, std)]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from torch import nn
@@ -354,3 +355,8 @@ def test_a_wide_resnet_at_full_size():
         detector.fit(images.astype(np.uint8))
     assert detector.anomaly_map(images[:1].astype(np.uint8)).shape == (1, 256, 256)
     assert 0 < len(detector.memory_[0]) <= 50  # those that are nearest to no code go
+
+
+def test_nothing_is_explained_before_the_fit():
+    with pytest.raises(NotFittedError):
+        MDDNet().explain(IMAGES[:3])

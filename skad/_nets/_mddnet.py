@@ -244,22 +244,15 @@ class TwoDecoders(nn.Module):
     def anomaly_map(self, maps):
         """Return how anomalous each pixel is, of shape (n_samples, height, width)."""
         signals = self.signals(maps)
-        fused = None
-        for i, levels in enumerate(self.discrepancies):
-            total = sum(
-                self._enlarged(
-                    usual(
-                        signals[f"{i}_{level}"],
-                        signals["category"],
-                        centred=self.fusion == "sum",
-                    )
-                )
+        category, centred = signals["category"], self.fusion == "sum"
+        totals = [
+            sum(
+                self._enlarged(usual(signals[f"{i}_{level}"], category, centred))
                 for level, usual in enumerate(levels)
             )
-            if fused is None:
-                fused = total
-            else:
-                fused = fused + total if self.fusion == "sum" else fused * total
+            for i, levels in enumerate(self.discrepancies)
+        ]
+        fused = sum(totals) if self.fusion == "sum" else math.prod(totals)
         return smoothed(fused, self.smoothing)
 
     def anomaly_score(self, maps):

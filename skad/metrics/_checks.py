@@ -29,12 +29,12 @@ def check_predictions(y_true, y_pred, outlier_label):
     return is_outlier, outlier_mask(y_pred)
 
 
-def is_undefined(is_outlier, name, stacklevel=3):
+def is_undefined(is_outlier, name, stacklevel=3, labels="y_true"):
     """Warn and return True if there are not both outliers and normal samples."""
     if is_outlier.any() and not is_outlier.all():
         return False
     warnings.warn(
-        f"y_true has a single class: {name} is not defined and NaN is returned.",
+        f"{labels} has a single class: {name} is not defined and NaN is returned.",
         UndefinedMetricWarning,
         stacklevel=stacklevel,
     )

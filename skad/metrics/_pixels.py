@@ -5,14 +5,14 @@ pixel, how many normal pixels lie above it, and how many not below it. So only t
 normal pixels are sorted, without an index, and nothing is tabulated per threshold.
 """
 
-import warnings
 from math import ceil
 from numbers import Real
 
 import numpy as np
 from scipy import ndimage
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import assert_all_finite, check_scalar
+
+from skad.metrics._checks import is_undefined
 
 
 def pixel_roc_auc_score(masks, maps):
@@ -56,7 +56,7 @@ def pixel_roc_auc_score(masks, maps):
     0.9375
     """
     masks, maps = _check_pixels(masks, maps)
-    if _is_undefined(masks, "pixel_roc_auc_score"):
+    if is_undefined(masks, "pixel_roc_auc_score", labels="masks"):
         return np.nan
     values, counts = np.unique(maps[masks], return_counts=True)
     normal = maps[~masks]
@@ -107,7 +107,7 @@ def pixel_average_precision_score(masks, maps):
     0.833
     """
     masks, maps = _check_pixels(masks, maps)
-    if _is_undefined(masks, "pixel_average_precision_score"):
+    if is_undefined(masks, "pixel_average_precision_score", labels="masks"):
         return np.nan
     values, counts = np.unique(maps[masks], return_counts=True)
     _, not_below = _count_normal(maps[~masks], values)
@@ -183,7 +183,7 @@ def per_region_overlap_score(masks, maps, *, max_fpr=0.3):
     check_scalar(max_fpr, "max_fpr", Real)
     if not 0 < max_fpr <= 1:
         raise ValueError(f"max_fpr == {max_fpr}, must be in (0, 1].")
-    if _is_undefined(masks, "per_region_overlap_score"):
+    if is_undefined(masks, "per_region_overlap_score", labels="masks"):
         return np.nan
     values, value_of_pixel = np.unique(maps[masks], return_inverse=True)
     normal = maps[~masks]
@@ -223,18 +223,6 @@ def _as_bool(masks):
             f"masks has values such as {masks[strange][0]}; expected bool, or 0 and 1."
         )
     return is_anomalous
-
-
-def _is_undefined(masks, name):
-    """Warn and return True if there are not both anomalous and normal pixels."""
-    if masks.any() and not masks.all():
-        return False
-    warnings.warn(
-        f"masks has a single class: {name} is not defined and NaN is returned.",
-        UndefinedMetricWarning,
-        stacklevel=3,
-    )
-    return True
 
 
 def _count_normal(normal, values):
