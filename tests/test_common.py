@@ -108,7 +108,7 @@ NEEDS_NO_CONTEXT = [
 ]
 CATEGORIES = (
     "y is the category of each image and not ignored, and so short a training on "
-    "images of four pixels ranks nothing; longer ones are in test_mddnet.py."
+    "images of four pixels ranks nothing; test_mddnet.py asks the same of a longer one."
 )
 SHIFT = (
     "PyOD's IForest subtracts its threshold, which contamination sets, from the scores."

@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skad import MDDNet
@@ -294,6 +295,28 @@ def test_in_a_search_and_a_pipeline():
     pipeline.fit(X.reshape(60, -1))
     assert pipeline.predict(X.reshape(60, -1)).shape == (60,)
     assert explain(pipeline, X.reshape(60, -1)).shape == (60, 16)
+
+
+def test_rows_far_away_score_low_whatever_flags_say():
+    """What the checks of all detectors ask of short rows, with enough training."""
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(10, 4))
+    sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+    X = np.r_[rng.normal(size=(110, 4)), 9 * sides]
+    flags = np.repeat([1, -1], [110, 10])
+    params = {**SMALL, "max_epochs": 20, "batch_size": 16, "augment": False}
+    detector = MDDNet(random_state=0, **params)
+    scores = clone(detector).fit(X).score_samples(X)
+    assert np.median(scores[flags == -1]) < np.quantile(scores[flags == 1], 0.1)
+    assert_array_equal(clone(detector).fit(X, flags).score_samples(X), scores)
+    found = cross_val_score(
+        make_pipeline(StandardScaler(), detector),
+        X,
+        flags,
+        scoring=get_scorer("roc_auc"),
+        cv=StratifiedKFold(3, shuffle=True, random_state=0),
+    )
+    assert found.mean() > 0.8
 
 
 def test_maps_are_drawn(quick):
