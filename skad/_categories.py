@@ -35,6 +35,11 @@ def given_categories(y, n_rows):
     -------
     y : ndarray of shape (n_samples,) or None
         The categories.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, of several types, or boolean.
     """
     if y is None:
         return None
@@ -46,9 +51,14 @@ def given_categories(y, n_rows):
     kinds = {type(label).__name__ for label in labels}
     if "str" in kinds and len(kinds) > 1:
         raise ValueError(f"y mixes labels of the types {', '.join(sorted(kinds))}.")
+    if "bool" in kinds:
+        raise ValueError(
+            "y has labels that are True or False, as if it told anomalies; expected "
+            "categories, integers or strings, or -1 and 1 for anomalies and normal "
+            "samples."
+        )
     check_classification_targets(y)
-    are_numbers = not kinds & {"str", "bool"}
-    return None if are_numbers and set(labels) <= {-1, 1} else y
+    return None if "str" not in kinds and set(labels) <= {-1, 1} else y
 
 
 class Clusters:

@@ -31,11 +31,11 @@ class MDDNet(
 
     A teacher, a net that is not trained any more, turns images into maps of features.
     Two decoders see its maps of images with synthetic defects: the restoration decoder
-    learns the maps of the same images without them, by way of a narrow code and a
-    memory of what normal codes of each category are like; the identity decoder learns
-    the maps as they are. Where an image is anomalous, the teacher and the restoration
-    disagree, and so do the two decoders. Meant for surfaces and objects in which
-    anomalies are local; scans of organs are for :class:`BayesianVAE`.
+    learns the maps of the same images without them, with the help of a memory of what
+    normal codes of each category are like; the identity decoder learns the maps as they
+    are. Where an image is anomalous, the teacher and the restoration disagree, and so
+    do the two decoders. Meant for surfaces and objects in which anomalies are local;
+    scans of organs are for :class:`BayesianVAE`.
 
     `X` may have the shape (n_samples, height, width), (n_samples, height, width,
     n_channels), or (n_samples, n_features) with flattened images, grey or with three
@@ -80,9 +80,12 @@ class MDDNet(
         teacher's features. "auto" takes the number of up to ten that has the highest
         silhouette, or one category if all are below 0.2.
 
+    restoration_path : {"multiscale", "bottleneck"}, default="multiscale"
+        What the restoration decoder sees: the teacher's maps at half their width as
+        well as the code, or the code alone.
+
     identity_path : {"multiscale", "bottleneck"} or None, default="multiscale"
-        What the identity decoder sees: the teacher's maps at half their width as well
-        as the code, or the code alone. None for no such decoder.
+        What the identity decoder sees. None for no such decoder.
 
     memory_size : int, default=16
         Number of prototypes that the memory has for each category; 0 for no memory.
@@ -188,11 +191,12 @@ class MDDNet(
     discrepancies are the paper's [1]_. Its sizes, the equations of the memory and the
     operator of the fusion are not known. Ours are: the blocks of the nets; prototypes
     that follow the means of normal codes, without gradients, and of which those that
-    lose their codes begin anew; the identity decoder's view of the teacher's maps;
-    discrepancies standardised around each place by those of training images; and the
-    teacher that is trained here. The plan of the restoration, from maps to maps by way
-    of a narrow code, is that of reverse distillation [2]_. Defects have the shapes of
-    Perlin noise and strips, and are filled from the training images alone.
+    lose their codes begin anew; the decoders' view of the teacher's maps; angles at each
+    place instead of one for a whole image; discrepancies standardised around each place
+    by those of training images; and the teacher that is trained here. The restoration
+    from a narrow code, which ``restoration_path="bottleneck"`` leaves alone, is that of
+    reverse distillation [2]_. Defects have the shapes of Perlin noise and strips, and
+    are filled from the training images alone.
 
     The pickle of a detector holds a teacher that was trained here, but not weights that
     `backbone` can be loaded from again: this is done at first use, and an error if they
@@ -233,6 +237,7 @@ class MDDNet(
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
         ],
+        "restoration_path": [StrOptions({"multiscale", "bottleneck"})],
         "identity_path": [StrOptions({"multiscale", "bottleneck"}), None],
         "memory_size": [Interval(Integral, 0, None, closed="left")],
         "loss_weights": ["array-like"],
@@ -256,6 +261,7 @@ class MDDNet(
         image_size=96,
         pixel_range=None,
         n_clusters="auto",
+        restoration_path="multiscale",
         identity_path="multiscale",
         memory_size=16,
         loss_weights=(1, 1, 1, 0.1),
@@ -283,6 +289,7 @@ class MDDNet(
         self.image_size = image_size
         self.pixel_range = pixel_range
         self.n_clusters = n_clusters
+        self.restoration_path = restoration_path
         self.identity_path = identity_path
         self.memory_size = memory_size
         self.loss_weights = loss_weights
@@ -480,6 +487,7 @@ class MDDNet(
             self.image_size_,
             len(self.classes_),
             memory_size=self.memory_size,
+            restoration_path=self.restoration_path,
             identity_path=self.identity_path,
             fusion=self.fusion,
             smoothing=self.smoothing * max(self.image_size_),

@@ -34,8 +34,6 @@ def blobs(n_clusters, n_rows=60, seed=0):
         [1, 2, 1],
         [-1, 0, 1],
         [2.0, 1.0, 2.0],
-        [True, False, True],
-        [True, True, True],
         ["-1", "1", "1"],
         np.array(["a", "b", "a"], dtype=object),
         np.array([7, 8, 7], dtype=np.uint8),
@@ -76,6 +74,8 @@ def test_labels_of_anomalies_are_no_categories(y):
         (pd.array([1, None, 2], dtype="Int64"), "y has missing labels"),
         (np.array(["a", 1, "b"], dtype=object), "y mixes labels of the types int, str"),
         (np.array(["a", True, 2], dtype=object), "types bool, int, str"),
+        ([True, False, True], "y has labels that are True or False"),
+        ([True, True, True], "y has labels that are True or False"),
     ],
     ids=str,
 )

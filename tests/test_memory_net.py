@@ -27,6 +27,7 @@ def seeded(function, *args, seed=0, **kwargs):
 def made(data, **changes):
     params = {
         "memory_size": 3,
+        "restoration_path": "multiscale",
         "identity_path": "multiscale",
         "fusion": "sum",
         "smoothing": 0.0,

@@ -117,9 +117,11 @@ class TwoDecoders(nn.Module):
     memory_size : int
         Number of prototypes of each; 0 for no memory.
 
+    restoration_path : {"multiscale", "bottleneck"}
+        What the restoration decoder sees: the teacher's maps as well, or only the code.
+
     identity_path : {"multiscale", "bottleneck"} or None
-        What the identity decoder sees: the teacher's maps as well, or only the code
-        that the restoration decoder also gets. None for no such decoder.
+        The same for the identity decoder. None for no such decoder.
 
     fusion : {"sum", "product"}
         How the two discrepancies become one.
@@ -141,6 +143,7 @@ class TwoDecoders(nn.Module):
         n_classes,
         *,
         memory_size,
+        restoration_path,
         identity_path,
         fusion,
         smoothing,
@@ -157,10 +160,10 @@ class TwoDecoders(nn.Module):
         self.memory = None
         if memory_size:
             self.memory = ClassMemory(n_classes, memory_size, code_width(levels))
-        self.restoration = Decoder(levels, sees_maps=False)
+        self.restoration = Decoder(levels, restoration_path == "multiscale")
         self.identity = None
         if identity_path is not None:
-            self.identity = Decoder(levels, sees_maps=identity_path == "multiscale")
+            self.identity = Decoder(levels, identity_path == "multiscale")
         self.usual = nn.ModuleList(Usual((n, 1, 1)) for n, _ in levels)
         n_signals = 1 if self.identity is None else 2
         self.discrepancies = nn.ModuleList(
@@ -195,10 +198,10 @@ class TwoDecoders(nn.Module):
         if self.memory is not None:
             memory_loss, read = self.memory.learn(clean, codes), self.memory(code)
         restored = self.restoration(read, damaged)
-        losses = [sum(map(_angle, restored, normal)), 0, 0, memory_loss]
+        losses = [sum(map(_mean_angle, restored, normal)), 0, 0, memory_loss]
         if self.identity is not None:
             same = self.identity(code, damaged)
-            losses[1] = sum(map(_angle, same, damaged))
+            losses[1] = sum(map(_mean_angle, same, damaged))
             losses[2] = sum(
                 _misplaced(*pair, masks) for pair in zip(restored, same, strict=True)
             )
@@ -413,15 +416,14 @@ def _to_size(maps, size):
     return maps if maps.shape[-2:] == size else F.adaptive_avg_pool2d(maps, size)
 
 
-def _angle(one, other):
-    """Return the mean of one minus the cosine between all maps of two images."""
-    return 1 - F.cosine_similarity(one.flatten(1), other.flatten(1), eps=_EPS).mean()
-
-
 def _misplaced(restored, same, masks):
     """Return by how much the discrepancy of a level is not that of the masks."""
     share = F.adaptive_avg_pool2d(masks, same.shape[-2:])[:, 0]
     return (_angles(restored, same) - share).abs().mean()
+
+
+def _mean_angle(one, other):
+    return _angles(one, other).mean()
 
 
 def _angles(one, other):

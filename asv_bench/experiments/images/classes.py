@@ -51,7 +51,7 @@ def _measured(folder, name, way, seed):
 
 
 def _fitted(images, seed, **params):
-    return Images(seed, **params).fit(images.train, images.categories)
+    return Images(seed, **params).fit(images)
 
 
 def _of_category(images, label):
@@ -63,4 +63,5 @@ def _of_category(images, label):
         images.y[test],
         images.masks[test],
         images.test_categories[test],
+        images.sides,
     )

@@ -17,8 +17,8 @@ class Autoencoder:
     def __init__(self, seed, seconds=60, size=64, widths=(16, 32, 64, 64)):
         self.seed, self.seconds, self.size, self.widths = seed, seconds, size, widths
 
-    def fit(self, train, categories):
-        tensor = as_tensor(train, self.size)
+    def fit(self, images):
+        tensor = as_tensor(images.train, self.size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.net = self._net(tensor.shape[1])

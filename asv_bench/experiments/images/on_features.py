@@ -20,9 +20,9 @@ class PatchNeighbors:
         self.teacher = load_backbone(teacher)
         self.n_kept, self.levels = n_kept, levels
 
-    def fit(self, train, categories):
+    def fit(self, images):
         rng = np.random.default_rng(self.seed)
-        batches = _batches(train, self.size)
+        batches = _batches(images.train, self.size)
         rows = torch.cat([self._features(batch).flatten(0, 2) for batch in batches])
         drawn = rows[rng.permutation(len(rows))[:_N_DRAWN]]
         self.bank = drawn[_spread(drawn, self.n_kept)]
@@ -55,8 +55,8 @@ class Embedded:
         self.detector, self.size = detector, size
         self.teacher = load_backbone(teacher)
 
-    def fit(self, train, categories):
-        self.detector.fit(self._rows(train))
+    def fit(self, images):
+        self.detector.fit(self._rows(images.train))
         return self
 
     def maps(self, test):

@@ -28,8 +28,8 @@ class PixelPCA:
         self.pca = PCA(n_components, random_state=seed)
         self.contrast = contrast
 
-    def fit(self, train, categories):
-        self.pca.fit(self._rows(train))
+    def fit(self, images):
+        self.pca.fit(self._rows(images.train))
         return self
 
     def maps(self, test):
@@ -51,8 +51,8 @@ class PixelNeighbors:
     def __init__(self, seed, n_neighbors=3):
         self.nearest = NearestNeighbors(n_neighbors=n_neighbors)
 
-    def fit(self, train, categories):
-        self.nearest.fit(rows_of(train))
+    def fit(self, images):
+        self.nearest.fit(rows_of(images.train))
         return self
 
     def maps(self, test):
@@ -74,8 +74,8 @@ class PatchGaussian:
         self.width, self.n_filters, self.scales = width, n_filters, scales
         self.contrast = contrast
 
-    def fit(self, train, categories):
-        tensor = self._tensor(train)
+    def fit(self, images):
+        tensor = self._tensor(images.train)
         self.filters = [self._filters(_coarser(tensor, s)) for s in self.scales]
         values = self._responses(tensor)
         self.mean = values.mean(dim=0)

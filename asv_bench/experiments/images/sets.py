@@ -41,6 +41,9 @@ class ImageSet:
     test_categories : ndarray of shape (n_test,)
         What the images to score show. It is told to no detector: one net for each
         category needs it.
+
+    sides : bool, default=False
+        Whether a mirrored image would be no normal one.
     """
 
     train: np.ndarray
@@ -49,6 +52,7 @@ class ImageSet:
     y: np.ndarray
     masks: np.ndarray | None
     test_categories: np.ndarray
+    sides: bool = False
 
 
 def tile(folder, seed):
@@ -78,7 +82,7 @@ def brain(folder, seed):
     """Return slices of brains, those without a tumour to learn from."""
     X, y = distinct(*read(folder, "brain_mri_128.npz"))
     train, test, labels = list(splits(X, y, seed + 1))[seed]
-    return ImageSet(train, *_one(train), test, labels, None, *_one(test))
+    return ImageSet(train, *_one(train), test, labels, None, *_one(test), sides=True)
 
 
 def surfaces(folder, seed, n_classes=3, size=64):
@@ -97,7 +101,7 @@ def digits(folder, seed):
     X, digit, train, test = _digits(folder, seed)
     train = train[np.isin(digit[train], _NORMAL_DIGITS)]
     y = np.where(np.isin(digit[test], _NORMAL_DIGITS), 1, -1)
-    return ImageSet(X[train], digit[train], X[test], y, None, digit[test])
+    return ImageSet(X[train], digit[train], X[test], y, None, digit[test], True)
 
 
 def broken_digits(folder, seed):
@@ -114,6 +118,7 @@ def broken_digits(folder, seed):
         np.repeat([1, -1], len(clean)),
         np.concatenate([np.zeros(X[clean].shape, bool), masks]),
         digit[np.r_[clean, damaged]],
+        sides=True,
     )
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from experiments.images.images import as_tensor
 from experiments.images.on_features import Embedded, PatchNeighbors
-from experiments.images.variants import PLAIN, Images
+from experiments.images.variants import PLAIN, Images, settings
 from pyod.models.ecod import ECOD
 from pyod.models.iforest import IForest
 from pyod.models.knn import KNN
@@ -18,7 +18,7 @@ from skad._nets._pyramids import SmallPyramid
 SIZE, CHANNELS = 96, (16, 32, 64)
 
 
-def random_teacher(train, categories, seed):
+def random_teacher(images, seed):
     """Return a pyramid that knows of the images only how far its values spread."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -27,23 +27,24 @@ def random_teacher(train, categories, seed):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # means over all batches
     with torch.no_grad():
-        for batch in as_tensor(train, min(SIZE, train.shape[1])).split(64):
+        for batch in as_tensor(images.train, min(SIZE, images.train.shape[1])).split(
+            64
+        ):
             pyramid(batch.expand(-1, 3, -1, -1))
     # Images are as the pyramid saw them: from 0 to 1.
     pyramid.mean, pyramid.std = (0.0,) * 3, (1.0,) * 3
     return pyramid.eval()
 
 
-def own_teacher(train, categories, seed):
+def own_teacher(images, seed):
     """Return the pyramid that MDDNet trains itself where it is given none."""
     detector = MDDNet(
         channels=CHANNELS,
         image_size=SIZE,
-        pixel_range=(0, 255),
-        max_epochs=1,
         random_state=seed,
+        **{**settings(images), "max_epochs": 1},
     )
-    teacher = detector.fit(train, categories)._get_teacher()
+    teacher = detector.fit(images.train, images.categories)._get_teacher()
     pyramid = teacher.pyramid
     pyramid.mean, pyramid.std = teacher.mean.flatten(), teacher.std.flatten()
     return pyramid
