@@ -191,12 +191,12 @@ class MDDNet(
     discrepancies are the paper's [1]_. Its sizes, the equations of the memory and the
     operator of the fusion are not known. Ours are: the blocks of the nets; prototypes
     that follow the means of normal codes, without gradients, and of which those that
-    lose their codes begin anew; the decoders' view of the teacher's maps; angles at each
-    place instead of one for a whole image; discrepancies standardised around each place
-    by those of training images; and the teacher that is trained here. The restoration
-    from a narrow code, which ``restoration_path="bottleneck"`` leaves alone, is that of
-    reverse distillation [2]_. Defects have the shapes of Perlin noise and strips, and
-    are filled from the training images alone.
+    lose their codes begin anew; the decoders' view of the teacher's maps; angles at
+    each place instead of one for a whole image; discrepancies standardised around each
+    place by those of training images; and the teacher that is trained here. The
+    restoration from a narrow code, which ``restoration_path="bottleneck"`` leaves
+    alone, is that of reverse distillation [2]_. Defects have the shapes of Perlin noise
+    and strips, and are filled from the training images alone.
 
     The pickle of a detector holds a teacher that was trained here, but not weights that
     `backbone` can be loaded from again: this is done at first use, and an error if they
