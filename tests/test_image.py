@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.validation import validate_data
 
 from skad._base import BaseDetector
-from skad._image import ImageMixin, foreground, resized, to_size
+from skad._image import ImageMixin, foreground, resized, some_rows, to_size
 
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, size=(12, 6, 8), dtype=np.uint8)
@@ -161,3 +161,16 @@ def test_the_foreground_is_the_largest_part_and_its_holes():
     dark = np.zeros_like(image)
     masks = foreground(np.stack([image, dark]), 1)
     assert_array_equal(masks, [expected, np.zeros_like(expected)])
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 2048])
+def test_all_rows_are_kept_if_they_are_few(n_rows):
+    assert_array_equal(some_rows(np.arange(n_rows)), np.arange(n_rows))
+
+
+@given(st.integers(2049, 20_000))
+def test_of_many_rows_those_at_equal_distances_are_kept(n_rows):
+    kept = some_rows(np.arange(n_rows))
+    assert len(kept) == 2048
+    assert (kept[0], kept[-1]) == (0, n_rows - 1)
+    assert np.ptp(np.diff(kept)) <= 1

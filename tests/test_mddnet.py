@@ -374,8 +374,10 @@ def test_a_wide_resnet_at_full_size():
         pixel_range=(0, 255),
         n_clusters=1,
         memory_size=50,
+        augment=False,
         max_epochs=1,
         batch_size=2,
+        net_params={"autocast": torch.bfloat16},
         random_state=0,
     )
     with torch.random.fork_rng():

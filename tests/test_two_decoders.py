@@ -374,8 +374,7 @@ def test_losses_are_those_of_the_paper():
 
     def angles(one, other):
         return sum(
-            (1 - cosine(a, b, axis=1)).mean()
-            for a, b in zip(one, other, strict=True)
+            (1 - cosine(a, b, axis=1)).mean() for a, b in zip(one, other, strict=True)
         )
 
     found = loss_of(restored, same, data, restoration=1)

@@ -7,6 +7,8 @@ from scipy.ndimage import gaussian_filter
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 
+from skad.datasets._checks import check_range
+
 # Grey of scalp, grey matter, white matter and ventricles as two kinds of scans show
 # them: fluid dark, or fluid bright.
 _SCANS = np.array([[0.85, 0.45, 0.65, 0.12], [0.7, 0.6, 0.4, 0.95]])
@@ -86,8 +88,8 @@ def make_brain_phantom(
     check_scalar(n_anomalous, "n_anomalous", Integral, min_val=0)
     check_scalar(size, "size", Integral, min_val=16)
     check_scalar(noise, "noise", Real, min_val=0)
-    _check_range(lesion_radius, "lesion_radius", 0.2)
-    _check_range(lesion_contrast, "lesion_contrast", 1)
+    check_range(lesion_radius, "lesion_radius", 0.2)
+    check_range(lesion_contrast, "lesion_contrast", 1)
     rng = check_random_state(random_state)
     n_images = n_normal + n_anomalous
     X = np.empty((n_images, size, size), dtype=np.uint8)
@@ -157,17 +159,3 @@ def _lesion(brain, radius, rng):
     # A place of its own in any case, however small the image.
     lesion[rows[chosen], columns[chosen]] = 1
     return lesion
-
-
-def _check_range(value, name, most):
-    """Check that a parameter is a pair of positive numbers in order."""
-    try:
-        low, high = value
-        valid = 0 < low <= high <= most
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ValueError(
-            f"{name} is {value!r}; expected two numbers, the first greater than 0 and "
-            f"not above the second, the second at most {most}."
-        )

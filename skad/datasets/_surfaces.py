@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 
-from skad.datasets._phantom import _check_range
+from skad.datasets._checks import check_range
 
 # Standard deviation of the noise of a pixel.
 _NOISE = 0.015
@@ -114,8 +114,8 @@ def make_surfaces(
     check_scalar(n_anomalous, "n_anomalous", Integral, min_val=0)
     check_scalar(n_classes, "n_classes", Integral, min_val=1, max_val=len(_SURFACES))
     check_scalar(size, "size", Integral, min_val=16)
-    _check_range(defect_size, "defect_size", 0.5)
-    _check_range(defect_contrast, "defect_contrast", 1)
+    check_range(defect_size, "defect_size", 0.5)
+    check_range(defect_contrast, "defect_contrast", 1)
     rng = check_random_state(random_state)
     y = np.repeat([1, -1], [n_normal, n_anomalous])
     categories = np.r_[np.arange(n_normal), np.arange(n_anomalous)] % n_classes
