@@ -23,9 +23,6 @@ VARIANTS = {
     "neither": _NO_MEMORY | _ONE_DECODER,
     "restoration from the code": _NARROW,
     "identity from the code": {"identity_path": "bottleneck"},
-    "no loss of the memory": {"loss_weights": (1, 1, 1, 0)},
-    "no loss of the discrepancy": {"loss_weights": (1, 1, 0, 0.1)},
-    "product of the discrepancies": {"fusion": "product"},
 }
 
 
