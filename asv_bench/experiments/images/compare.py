@@ -19,7 +19,13 @@ _SETS = {
 }
 # Where parts of MDDNet are left out, and teachers compared.
 _PARTS = ("surfaces", "broken digits")
-_OF_BOTH_TEACHERS = ("MDDNet", "reverse distillation", "kNN of patches", "KNN")
+_OF_BOTH_TEACHERS = (
+    "MDDNet",
+    "reverse distillation",
+    "kNN of patches",
+    "Gaussian of each place",
+    "KNN",
+)
 
 
 def compare(command, folder, path, n_seeds, n_jobs):

@@ -10,6 +10,9 @@ from skad._nets._backbones import load_backbone
 _BATCH = 64
 # Patches of which those to keep are chosen.
 _N_DRAWN = 10000
+# How much the covariance of all places counts beside that of one, and what is added as
+# a share of the mean variance.
+_SHARED, _RIDGE = 0.3, 0.01
 
 
 class PatchNeighbors:
@@ -46,6 +49,59 @@ class PatchNeighbors:
         size = chosen[0].shape[2:]
         same = [interpolate(part, size, mode="bilinear") for part in chosen]
         return torch.cat(same, dim=1).movedim(1, 3)
+
+
+class PlaceGaussian:
+    """Mahalanobis distance of the teacher's vectors from those at the same place.
+
+    The covariance of a place is mixed with that of all places. Distances of the levels
+    are added up, each in units of its mean on the images to learn from.
+    """
+
+    def __init__(self, seed, teacher, size):
+        self.size = size
+        self.teacher = load_backbone(teacher)
+
+    def fit(self, images):
+        levels = [torch.cat(part) for part in self._levels(images.train)]
+        self.means = [part.mean(0) for part in levels]
+        self.roots = list(map(self._root, levels, self.means))
+        self.units = [1.0] * len(levels)
+        self.units = [part.mean() for part in self._distances(levels)]
+        return self
+
+    def maps(self, test):
+        levels = (torch.cat(part) for part in self._levels(test))
+        size = [min(self.size, side) for side in test.shape[1:3]]
+        parts = [
+            interpolate(part[:, None], size, mode="bilinear")[:, 0]
+            for part in self._distances(levels)
+        ]
+        return smoothed(sum(parts).numpy(), test.shape[1:3])
+
+    def score(self, test):
+        return scores_of(self.maps(test))
+
+    def _levels(self, images):
+        batches = [self.teacher(batch) for batch in _batches(images, self.size)]
+        return zip(*batches, strict=True)
+
+    def _root(self, values, mean):
+        """Return the Cholesky factors of the covariances, one of each place."""
+        centred = (values - mean).flatten(2).permute(2, 0, 1)
+        own = centred.mT @ centred / len(values)
+        shared = own.mean(0)
+        ridge = _RIDGE * shared.trace() / len(shared) * torch.eye(len(shared))
+        return torch.linalg.cholesky(own + _SHARED * shared + ridge)
+
+    def _distances(self, levels):
+        for values, mean, root, unit in zip(
+            levels, self.means, self.roots, self.units, strict=True
+        ):
+            centred = (values - mean).flatten(2).permute(2, 1, 0)
+            white = torch.linalg.solve_triangular(root, centred, upper=False)
+            distance = white.square().sum(1).sqrt().T
+            yield distance.unflatten(1, mean.shape[1:]) / unit
 
 
 class Embedded:

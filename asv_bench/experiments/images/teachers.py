@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 from experiments.images.images import as_tensor
-from experiments.images.on_features import Embedded, PatchNeighbors
+from experiments.images.on_features import Embedded, PatchNeighbors, PlaceGaussian
 from experiments.images.variants import PLAIN, Images, settings
 from pyod.models.ecod import ECOD
 from pyod.models.iforest import IForest
@@ -63,6 +63,7 @@ ON_TEACHER = {
         seed, backbone=teacher, **PLAIN
     ),
     "kNN of patches": partial(PatchNeighbors, size=SIZE),
+    "Gaussian of each place": partial(PlaceGaussian, size=SIZE),
     "IForest": _embedded(lambda seed: IForest(random_state=seed)),
     "KNN": _embedded(lambda seed: KNN()),
     "LOF": _embedded(lambda seed: LOF()),
