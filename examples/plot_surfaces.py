@@ -27,13 +27,13 @@ X, y, masks, kinds = X[90:], y[90:], masks[90:], kinds[90:]
 # ------------
 #
 # What `fit` gets beside the images is the kind of each, not whether it is an anomaly.
-# Nothing is downloaded: the teacher is trained here, too. Two levels, few epochs and a
-# high learning rate keep this example short.
+# Nothing is downloaded: the teacher is trained here, too. Two levels and few epochs keep
+# this example short.
 
 from skad import MDDNet
 
 detector = MDDNet(
-    channels=(16, 32), backbone_epochs=60, max_epochs=8, lr=0.01, random_state=0
+    channels=(16, 32), backbone_epochs=50, max_epochs=20, lr=0.006, random_state=0
 ).fit(X_train, kinds_train)
 
 # %%
