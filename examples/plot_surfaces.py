@@ -27,8 +27,8 @@ X, y, masks, kinds = X[90:], y[90:], masks[90:], kinds[90:]
 # ------------
 #
 # What `fit` gets beside the images is the kind of each, not whether it is an anomaly.
-# Nothing is downloaded: the teacher is trained here, too. Two levels and few epochs keep
-# this example short.
+# Nothing is downloaded: the teacher is trained here, too. Two levels and few epochs
+# keep this example short.
 
 from skad import MDDNet
 
