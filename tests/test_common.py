@@ -107,8 +107,9 @@ NEEDS_NO_CONTEXT = [
     "check_scores_stay_in_another_order",
 ]
 CATEGORIES = (
-    "y is the category of each image and not ignored, and so short a training on "
-    "images of four pixels ranks nothing; test_mddnet.py asks the same of a longer one."
+    "y is the category of each image and not ignored, and images of four pixels have "
+    "no places to compare: even 20 epochs rank them at an AUROC of .67 to .94. "
+    "test_mddnet.py asks the same of images of 24 x 24 pixels."
 )
 SHIFT = (
     "PyOD's IForest subtracts its threshold, which contamination sets, from the scores."
