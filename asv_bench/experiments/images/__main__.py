@@ -6,7 +6,7 @@
     python -m experiments.images brain FOLDER BRAIN.csv --seeds 3
     python -m experiments.images ablations FOLDER ABLATIONS.csv --seeds 3
     python -m experiments.images teachers FOLDER TEACHERS.csv --seeds 3
-    python -m experiments.images classes FOLDER CLASSES.csv --seeds 3
+    python -m experiments.images classes CLASSES.csv --seeds 3
     python -m experiments.images throughput THROUGHPUT.csv --seeds 3
 
 FOLDER, or the environment variable SKAD_DATA if it is left out, holds NumPy archives
@@ -32,7 +32,7 @@ from experiments.images.classes import classes
 from experiments.images.compare import ablations, compare, teachers
 from experiments.images.throughput import throughput
 
-_WITHOUT_DATA = ("surfaces", "throughput")
+_WITHOUT_DATA = ("surfaces", "classes", "throughput")
 _COMMANDS = {
     name: partial(compare, name) for name in ("tile", "digits", "surfaces", "brain")
 } | {
