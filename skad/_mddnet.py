@@ -328,6 +328,12 @@ class MDDNet(
         -------
         self : object
             The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If `y` has missing or boolean labels, or mixes strings and numbers; if
+            images have neither one nor three channels; or if a parameter is invalid.
         """
         self._fit_scores(X, y=y)
         return self

@@ -209,9 +209,13 @@ def test_without_memory_there_is_no_posterior():
     assert np.isfinite(detector.score_samples(IMAGES[:3])).all()
 
 
-@pytest.mark.parametrize("path", [None, "bottleneck"])
-def test_every_variant_scores(path):
-    detector = small(restoration_path="bottleneck", identity_path=path)
+@pytest.mark.parametrize("path", [None, "bottleneck", "multiscale"])
+@pytest.mark.parametrize("fusion", ["sum", "product"])
+@pytest.mark.parametrize("restoration_path", ["bottleneck", "multiscale"])
+def test_every_variant_scores(path, fusion, restoration_path):
+    detector = small(
+        restoration_path=restoration_path, identity_path=path, fusion=fusion
+    )
     assert np.isfinite(detector.anomaly_map(IMAGES[:3])).all()
     assert len(detector.net_.module_.discrepancies) == (1 if path is None else 2)
 

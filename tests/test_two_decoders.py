@@ -115,10 +115,8 @@ def test_codes_have_half_the_coarsest_size_and_decoders_give_the_maps_back(
 
 @pytest.mark.parametrize("levels", PYRAMIDS.values(), ids=PYRAMIDS)
 @pytest.mark.parametrize("identity_path", ["multiscale", "bottleneck", None])
-@pytest.mark.parametrize(
-    ("restoration_path", "memory_size"),
-    [("multiscale", 3), ("bottleneck", 3), ("bottleneck", 0)],
-)
+@pytest.mark.parametrize("restoration_path", ["multiscale", "bottleneck"])
+@pytest.mark.parametrize("memory_size", [0, 3])
 def test_every_kind_of_net_learns_and_scores(
     levels, restoration_path, identity_path, memory_size
 ):
@@ -368,7 +366,7 @@ def loss_of(restored, same, data, **weights):
     return with_outputs(restored, same, loss_weights=given).train()(*data)
 
 
-def test_losses_are_those_of_the_paper():
+def test_losses_are_those_of_the_guide():
     data = clean, damaged, masks, _ = planted()
     restored, same = maps_like(LEVELS, 4, seed=20), maps_like(LEVELS, 4, seed=40)
 
