@@ -13,6 +13,7 @@ _ESTIMATORS = {
     "CAnemon": "skad._canemon",
     "DConAD": "skad._dconad",
     "GANVAE": "skad._ganvae",
+    "GenCLIP": "skad._genclip",
     "M2AD": "skad._m2ad",
     "MDDNet": "skad._mddnet",
     "TransDe": "skad._transde",
@@ -27,6 +28,7 @@ _SUBMODULES = (
     "metrics",
     "model_selection",
     "preprocessing",
+    "vision",
 )
 
 __all__ = [*_ESTIMATORS, *_SUBMODULES]

@@ -57,13 +57,10 @@ class TrainingMixin:
 
     def _trained(self, data, net=None):
         """Return a trained net; one that is given is trained further."""
-        device = chosen_device(self.device)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        device, seed = self._device_and_seed()
         with _seeded(seed, device):
             if net is None:
-                self._prepare(data)
-                module, size = self._make_module(data), self._batch_size(data)
-                net = self._make_net(module, device, seed, size).initialize()
+                net = self._begun(data, device, seed)
             else:
                 size = self._batch_size(data)
                 net.set_params(lr=self.lr, max_epochs=self.max_epochs, batch_size=size)
@@ -71,6 +68,23 @@ class TrainingMixin:
         self.n_iter_ = len(net.history)
         self.history_ = [_losses(epoch) for epoch in net.history]
         return net
+
+    def _untrained(self, data):
+        """Return a net as it is before it is trained."""
+        device, seed = self._device_and_seed()
+        with _seeded(seed, device):
+            net = self._begun(data, device, seed)
+        self.n_iter_, self.history_ = 0, []
+        return net
+
+    def _device_and_seed(self):
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return chosen_device(self.device), seed
+
+    def _begun(self, data, device, seed):
+        self._prepare(data)
+        module, size = self._make_module(data), self._batch_size(data)
+        return self._make_net(module, device, seed, size).initialize()
 
     def _prepare(self, data):
         """Learn what the net's input needs; not again when training goes on."""

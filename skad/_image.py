@@ -81,6 +81,32 @@ def checked_shape(value, name, lengths):
     return tuple(map(int, shape))
 
 
+def checked_pixel_range(value, X):
+    """Return the values of black and white, those of `X` if none are given."""
+    if value is None:
+        low, high = float(X.min()), float(X.max())
+        return low, high if high > low else low + 1.0
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(
+            f"pixel_range is {value!r}; expected two numbers, those of black and of "
+            "white, the lower one first."
+        )
+    return low, high
+
+
+def check_colors(shape, owner):
+    """Check that images of some shape are grey, or have three colours."""
+    if shape[2] not in (1, 3):
+        raise ValueError(
+            f"X holds images of {shape[2]} channels; {owner} takes grey images, of one "
+            "channel, or coloured ones of three."
+        )
+
+
 def with_channels(shape):
     """Return the shape of an image with its number of channels, 1 if not given."""
     return shape if len(shape) == 3 else (*shape, 1)

@@ -12,7 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from skad._backbone import BackboneMixin
 from skad._categories import Clusters, given_categories
 from skad._deep import BaseDeepDetector, chosen_device
-from skad._image import ImageMixin, checked_shape, resized, some_rows, to_size
+from skad._image import (
+    ImageMixin,
+    check_colors,
+    checked_pixel_range,
+    checked_shape,
+    resized,
+    some_rows,
+    to_size,
+)
 from skad._nets._feature_rows import DefectRows, FeatureRows, pooled
 from skad._nets._mddnet import MemoryNet, TwoDecoders
 from skad._nets._pyramids import Given
@@ -437,12 +445,8 @@ class MDDNet(
             self.memory_ = module.memory.kept()
 
     def _prepare(self, X):
-        if self.image_shape_[2] not in (1, 3):
-            raise ValueError(
-                f"X holds images of {self.image_shape_[2]} channels; MDDNet takes grey "
-                "images, of one channel, or coloured ones of three."
-            )
-        self._range = self._pixel_range(X)
+        check_colors(self.image_shape_, "MDDNet")
+        self._range = checked_pixel_range(self.pixel_range, X)
         self.image_size_ = tuple(
             min(side, self.image_size) for side in self.image_shape_[:2]
         )
@@ -454,21 +458,6 @@ class MDDNet(
         else:
             self._clusters = None
             self.classes_ = np.unique(self._given)
-
-    def _pixel_range(self, X):
-        if self.pixel_range is None:
-            low, high = float(X.min()), float(X.max())
-            return low, high if high > low else low + 1.0
-        try:
-            low, high = map(float, self.pixel_range)
-        except (TypeError, ValueError):
-            low, high = 0.0, 0.0
-        if not -np.inf < low < high < np.inf:
-            raise ValueError(
-                f"pixel_range is {self.pixel_range!r}; expected two numbers, those "
-                "of black and of white, the lower one first."
-            )
-        return low, high
 
     def _own_teacher(self, X):
         channels = checked_shape(self.channels, "channels", range(1, 9))

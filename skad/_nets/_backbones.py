@@ -226,14 +226,15 @@ def load_backbone(backbone):
     if isinstance(backbone, (str, PathLike)):
         return _teacher_at(backbone)
     if callable(backbone):
-        return _teacher_of(_made_by(backbone))
+        return _teacher_of(made_by(backbone))
     raise TypeError(
         f"backbone is {backbone!r}; expected a module, a function that makes one, a "
         "path or a name."
     )
 
 
-def _made_by(function):
+def made_by(function):
+    """Return the module that a function makes, which the parameter ``backbone`` is."""
     try:
         inspect.signature(function).bind()
     except (TypeError, ValueError) as error:
@@ -253,12 +254,12 @@ def _teacher_of(module):
     # Not the functions of this name that a module may have.
     given = {name: values for name, values in scale.items() if not callable(values)}
     pyramid = VisionPyramid(module) if is_vision_model(module) else module
-    return Teacher(pyramid, **_checked_scale(given), shared=True)
+    return Teacher(pyramid, **checked_scale(given), shared=True)
 
 
-def _checked_scale(given):
-    """Return mean and standard deviation of the colours, ImageNet's if not given."""
-    scale = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+def checked_scale(given, mean=IMAGENET_MEAN, std=IMAGENET_STD):
+    """Return mean and standard deviation of the colours, with those that are given."""
+    scale = {"mean": mean, "std": std}
     for name, values in given.items():
         if values is not None:
             scale[name] = _channel_values(values, name)
@@ -286,15 +287,40 @@ def _teacher_at(backbone):
     if path.is_file():
         source = f"backbone {str(path)!r}"
         return Teacher(resnet_from(read_weights(path), source))
+    return _teacher_of_hugging_face(*hugging_face_source(backbone))
+
+
+def hugging_face_source(backbone):
+    """Tell where a model of Hugging Face is.
+
+    Parameters
+    ----------
+    backbone : str or path-like
+        A directory, or a name on the hub.
+
+    Returns
+    -------
+    name : str
+        The directory or the name.
+
+    local : bool
+        Whether it is a directory.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    path = Path(backbone).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ValueError(
                 f"backbone is the directory {str(path)!r}, which has no config.json; "
                 "expected one with a vision model of Hugging Face."
             )
-        return _teacher_of_hugging_face(str(path), local=True)
+        return str(path), True
     if isinstance(backbone, str) and _is_hub_name(backbone):
-        return _teacher_of_hugging_face(backbone, local=False)
+        return backbone, False
     raise ValueError(
         f"backbone is {str(backbone)!r}, but there is no such file or directory, nor "
         "is it a name on the hub of Hugging Face, such as 'owner/name'."
@@ -307,6 +333,6 @@ def _is_hub_name(name):
     return _HUB_NAME.fullmatch(name) is not None and not is_file
 
 
-def _teacher_of_hugging_face(name, *, local):
+def _teacher_of_hugging_face(name, local):
     pyramid, scale = vision_pyramid(name, local=local)
-    return Teacher(pyramid, **_checked_scale(scale))
+    return Teacher(pyramid, **checked_scale(scale))

@@ -20,12 +20,16 @@ class Rows(Dataset):
 
     convert : callable
         Turns a block of rows into the array that the net takes, row by row.
+
+    keep : bool, default=True
+        Whether to do so once. Where each row is read only once, batch by batch takes
+        less memory.
     """
 
-    def __init__(self, X, convert):
+    def __init__(self, X, convert, *, keep=True):
         self._convert = convert
         self._array, self._tensor = X, None
-        if not _is_memory_mapped(X):
+        if keep and not _is_memory_mapped(X):
             self._array, self._tensor = None, self._read(X)
 
     def __len__(self):

@@ -130,6 +130,29 @@ def vision_pyramid(name, *, local):
         The model.
 
     scale : dict
+        What its images are to be normalised with, see `pretrained_model`.
+    """
+    model, scale = pretrained_model(name, local=local)
+    return VisionPyramid(model), scale
+
+
+def pretrained_model(name, *, local):
+    """Load a model with all of its weights.
+
+    Parameters
+    ----------
+    name : str
+        A directory, or a name on the hub.
+
+    local : bool
+        Whether it is a directory.
+
+    Returns
+    -------
+    model : PreTrainedModel
+        The model, in floats of 32 bits.
+
+    scale : dict
         What its images are to be normalised with, ``mean`` and ``std``, where it says
         so.
 
@@ -172,7 +195,7 @@ def vision_pyramid(name, *, local):
         raise ValueError(f"backbone {name!r} cannot be loaded: {error}") from error
     _check_complete(model, info["missing_keys"], name)
     _detach(model)
-    return VisionPyramid(model.float()), scale
+    return model.float(), scale
 
 
 def _check_complete(model, missing, name):

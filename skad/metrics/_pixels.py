@@ -210,10 +210,11 @@ def _check_pixels(masks, maps):
     if maps.dtype.kind not in "bfiu":
         raise ValueError(f"maps has dtype {maps.dtype}; expected real numbers.")
     assert_all_finite(maps, input_name="maps")
-    return _as_bool(masks), maps
+    return as_masks(masks), maps
 
 
-def _as_bool(masks):
+def as_masks(masks):
+    """Return masks as bool, given as that or as 0 and 1."""
     if masks.dtype.kind not in "bfiu":
         raise ValueError(f"masks has dtype {masks.dtype}; expected bool, or 0 and 1.")
     is_anomalous = masks != 0

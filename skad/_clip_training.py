@@ -1,0 +1,95 @@
+"""The training of a small CLIP on images and their captions."""
+
+import numpy as np
+import torch
+
+from skad._deep import TrainingMixin
+from skad._nets._captions import CaptionRows
+from skad._nets._pyramids import Given, ScheduledNet
+from skad._nets._small_clip import SmallCLIP, words_of
+
+# Images that mean and deviation of colours are taken from.
+_MAX_REFERENCE = 2048
+# Colours that vary less are taken to vary that much.
+_LEAST_STD = 1e-3
+
+
+class CLIPTraining(TrainingMixin):
+    """How a small CLIP learns which image belongs to which caption.
+
+    Parameters
+    ----------
+    sizes : dict
+        Parameters of `SmallCLIP`.
+
+    augment : bool
+        Whether images are mirrored by chance.
+
+    max_epochs, batch_size, lr, device, random_state, verbose
+        As for every training.
+    """
+
+    _net_cls = ScheduledNet
+    _criterion = Given
+    n_iter_no_change = None
+    net_params = None
+
+    def __init__(
+        self,
+        sizes,
+        augment,
+        *,
+        max_epochs,
+        batch_size,
+        lr,
+        device,
+        random_state,
+        verbose,
+    ):
+        self.sizes = sizes
+        self.augment = augment
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit_clip(self, images, captions):
+        """Return a CLIP.
+
+        Parameters
+        ----------
+        images : Rows
+            The images, of 1 or 3 channels and with values from 0 to 1.
+
+        captions : list of str
+            What they show.
+
+        Returns
+        -------
+        clip : SmallCLIP
+            The trained net, in evaluation mode, on the CPU.
+        """
+        self._captions, codes = np.unique(captions, return_inverse=True)
+        self._codes = torch.from_numpy(codes)
+        net = self._trained(images)
+        return net.module_.cpu().eval().requires_grad_(False)
+
+    def _make_module(self, images):
+        some = images[np.arange(min(len(images), _MAX_REFERENCE))]
+        std, mean = torch.std_mean(some, dim=(0, 2, 3), correction=0)
+        std = std.clamp_min(_LEAST_STD)
+        self._clip = SmallCLIP(
+            words_of(self._captions),
+            mean=tuple(mean.expand(3).tolist()),
+            std=tuple(std.expand(3).tolist()),
+            **self.sizes,
+        )
+        return self._clip
+
+    def _rows(self, images):
+        clip = self._clip
+        ids, ends = clip.tokenize(self._captions.tolist())
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (clip.mean, clip.std))
+        return CaptionRows(images, self._codes, ids, ends, mean, std, self.augment)
