@@ -231,20 +231,28 @@ def brute_force(images, texts, captions, scale):
 
 
 @pytest.mark.parametrize("log_scale", [0.0, 2.0, 9.0])
-@pytest.mark.parametrize("captions", [[0, 1, 2, 3], [0, 1, 0, 0], [2, 2, 2, 2]])
-def test_the_loss_shares_captions_among_their_images(captions, log_scale):
+@pytest.mark.parametrize(
+    ("captions", "texts"),
+    [
+        ([0, 1, 2, 3], [0, 1, 2, 3]),
+        ([0, 1, 0, 0], [0, 1, 0, 0]),
+        ([2, 2, 2, 2], [2, 2, 2, 2]),
+        # One caption in several words.
+        ([0, 1, 0, 0], [0, 1, 2, 3]),
+    ],
+)
+def test_the_loss_shares_captions_among_their_images(captions, texts, log_scale):
     clip = made()
     nn.init.constant_(clip.log_scale, log_scale)
     x = normal(4, 3, 16, 16)
     ids, ends = clip.tokenize(["a cat", "a red hat", "blue", "hat"])
-    captions = torch.tensor(captions)
-    loss = clip(x, ids[captions], ends[captions], captions)
-    texts = clip.encode_text(clip.embed_tokens(ids), ends)[captions].detach().numpy()
-    images = clip.encode_image(x, ())[0].detach().numpy()
+    loss = clip(x, ids[texts], ends[texts], torch.tensor(captions))
+    read = clip.encode_text(clip.embed_tokens(ids), ends)[texts].detach().numpy()
+    seen = clip.encode_image(x, ())[0].detach().numpy()
     # No more than a hundred, as in CLIP.
     scale = min(np.exp(log_scale), 100.0)
     assert clip.logit_scale == pytest.approx(scale)
-    expected = brute_force(images, texts, captions.tolist(), scale)
+    expected = brute_force(seen, read, captions, scale)
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
