@@ -1,14 +1,14 @@
 """Images with the names of what they show, and with what is known of them."""
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skad._groups import group_codes
 from skad._nets._clip_rows import OBJECT
-from skad.metrics._labels import outlier_mask
 from skad.metrics._pixels import as_masks
 
 
@@ -73,7 +73,10 @@ def given_names(class_names, n_rows):
     if class_names is None:
         class_names = OBJECT
     if isinstance(class_names, str):
-        class_names = [class_names] * n_rows
+        class_names = [str(class_names)] * n_rows
+    if isinstance(class_names, (list, tuple)):
+        # Numbers beside texts would become texts.
+        class_names = np.array(class_names, dtype=object)
     codes, labels = group_codes(class_names, n_rows, "class_names")
     wrong = [x for x in labels if not isinstance(x, str) or not x.strip()]
     if wrong and n_rows:
@@ -97,7 +100,7 @@ def given_answers(y, masks, shape, n_rows):
         other numbers for those with one.
 
     masks : array-like of shape (n_rows, height, width) or None
-        Not 0 where there is a defect.
+        True or 1 where there is a defect, else False or 0.
 
     shape : tuple of ints
         Height and width of the images.
@@ -154,13 +157,25 @@ def given_answers(y, masks, shape, n_rows):
 def _damaged(y):
     """Tell which images have a defect, of which there may be several kinds."""
     y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    labels = np.unique(y.tolist())
-    if labels.dtype.kind not in "fiu" or (len(labels) < 3 and set(labels) <= {-1, 0, 1}):
-        return outlier_mask(y)
-    if set(labels) == {-1, 0, 1}:
+    values = y.tolist()
+    wrong = [value for value in values if not _is_whole(value)]
+    if wrong:
         raise ValueError(
-            "y has the labels -1, 0 and 1; expected -1 for images with a defect and 1 "
-            "for others, or 0 for those without and other numbers for kinds of defects."
+            f"Unknown label type: y holds {wrong[0]!r}; expected -1 for images with a "
+            "defect and 1 for others, or 0 for those without and other whole numbers "
+            "for kinds of defects."
         )
-    return np.asarray(y != 0, dtype=bool)
+    labels = set(values)
+    if labels <= {-1, 1} and not all(value is True for value in values):
+        return np.array(values) == -1
+    if labels >= {-1, 1}:
+        raise ValueError(
+            "y has the labels -1 and 1, and others; expected -1 for images with a "
+            "defect and 1 for others, or 0 for those without and other numbers for "
+            "kinds of defects."
+        )
+    return np.array(values) != 0
+
+
+def _is_whole(value):
+    return isinstance(value, Real) and math.isfinite(value) and value == int(value)

@@ -314,10 +314,7 @@ def broken_words(directory):
 @pytest.mark.parametrize(
     "damage",
     [
-        pytest.param(
-            without_words,
-            marks=pytest.mark.xfail(reason="transformers makes one without any words"),
-        ),
+        without_words,
         broken_words,
     ],
 )

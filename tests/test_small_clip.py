@@ -124,6 +124,9 @@ def test_places_are_stretched_to_other_sizes():
 def test_what_changes_in_an_image_changes_its_tokens_there():
     clip = made()
     clip.blocks = nn.ModuleList([nn.Identity()])
+    for i, layer in enumerate(clip.patches):
+        if isinstance(layer, nn.GroupNorm):  # which looks at all of an image
+            clip.patches[i] = nn.Identity()
     x = normal(1, 3, 16, 32)
     other = x.clone()
     other[:, :, :8, 16:] += 3 * normal(3, 8, 16, seed=1)
@@ -131,12 +134,11 @@ def test_what_changes_in_an_image_changes_its_tokens_there():
     change = (after - before).square().sum(1)
     assert change[0] == 0
     places = change[1:].unflatten(0, (4, 8))
-    changed = places[:2, 4:].mean()
-    assert changed > 3 * places[:2, :4].mean()
-    assert changed > 3 * places[2:].mean()
+    assert (places[:2, 4:] > 0).all()
+    # The nearest ones see a part of it.
+    assert (places[:, :3] == 0).all() and (places[3:] == 0).all()
 
 
-@pytest.mark.xfail(reason="tokens are seen from the upper left corner of patches")
 @pytest.mark.parametrize("patch_size", [2, 4, 8])
 def test_a_token_sees_what_lies_around_the_middle_of_its_patch(patch_size):
     stem = made(patch_size=patch_size).patches
@@ -219,47 +221,35 @@ def test_the_order_of_words_counts():
     assert not torch.allclose(one, other)
 
 
-def brute_force(images, texts, captions, scale):
+def brute_force(images, texts, scale):
     logits = scale * cosines(images, texts)
     total = 0.0
     for table in (logits, logits.T):
         for i, row in enumerate(table):
-            same = [j for j, caption in enumerate(captions) if caption == captions[i]]
-            log = row - row.max() - np.log(np.exp(row - row.max()).sum())
-            total -= log[same].mean()
-    return total / (2 * len(captions))
+            total -= row[i] - row.max() - np.log(np.exp(row - row.max()).sum())
+    return total / (2 * len(images))
 
 
 @pytest.mark.parametrize("log_scale", [0.0, 2.0, 9.0])
-@pytest.mark.parametrize(
-    ("captions", "texts"),
-    [
-        ([0, 1, 2, 3], [0, 1, 2, 3]),
-        ([0, 1, 0, 0], [0, 1, 0, 0]),
-        ([2, 2, 2, 2], [2, 2, 2, 2]),
-        # One caption in several words.
-        ([0, 1, 0, 0], [0, 1, 2, 3]),
-    ],
-)
-def test_the_loss_shares_captions_among_their_images(captions, texts, log_scale):
+@pytest.mark.parametrize("texts", [[0, 1, 2, 3], [0, 1, 0, 0], [2, 2, 2, 2]])
+def test_the_loss_is_that_of_own_captions_among_all(texts, log_scale):
     clip = made()
     nn.init.constant_(clip.log_scale, log_scale)
     x = normal(4, 3, 16, 16)
     ids, ends = clip.tokenize(["a cat", "a red hat", "blue", "hat"])
-    loss = clip(x, ids[texts], ends[texts], torch.tensor(captions))
+    loss = clip(x, ids[texts], ends[texts])
     read = clip.encode_text(clip.embed_tokens(ids), ends)[texts].detach().numpy()
     seen = clip.encode_image(x, ())[0].detach().numpy()
     # No more than a hundred, as in CLIP.
     scale = min(np.exp(log_scale), 100.0)
     assert clip.logit_scale == pytest.approx(scale)
-    expected = brute_force(seen, read, captions, scale)
-    assert loss.item() == pytest.approx(expected, rel=1e-4)
+    assert loss.item() == pytest.approx(brute_force(seen, read, scale), rel=1e-4)
 
 
 def test_the_loss_reaches_all_that_is_learned():
     clip = made()
     ids, ends = clip.tokenize(["a cat", "a red hat", "zorp blue"])
-    clip(normal(3, 3, 16, 16), ids, ends, torch.arange(3)).backward()
+    clip(normal(3, 3, 16, 16), ids, ends).backward()
     for name, values in clip.named_parameters():
         assert values.grad is not None and values.grad.any(), name
 
@@ -269,9 +259,9 @@ def test_the_loss_falls_when_captions_are_learned():
     ids, ends = clip.tokenize(["a cat", "a red hat", "blue", "hat"])
     optimizer = torch.optim.Adam(clip.parameters(), lr=0.01)
     losses = []
-    for _ in range(20):
+    for _ in range(60):
         optimizer.zero_grad()
-        loss = clip(x, ids, ends, torch.arange(4))
+        loss = clip(x, ids, ends)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

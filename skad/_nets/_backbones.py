@@ -312,6 +312,11 @@ def hugging_face_source(backbone):
         If it is neither.
     """
     path = Path(backbone).expanduser()
+    if path.is_file():
+        raise ValueError(
+            f"backbone is the file {str(path)!r}; expected the directory of a model of "
+            "Hugging Face, with its config.json."
+        )
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ValueError(

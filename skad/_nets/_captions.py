@@ -49,5 +49,4 @@ class CaptionRows(Dataset):
             "images": (images - self.mean) / self.std,
             "ids": self.ids[codes],
             "ends": self.ends[codes],
-            "captions": codes,
         }

@@ -143,7 +143,8 @@ class FrozenCLIP(nn.Module):
             embedding, (tokens,) = self.encode_image(image, (self.n_layers,))
             words, ends = self.embed(["a photo"])
             text = self.encode_text(words, ends)
-        except (RuntimeError, ValueError, TypeError) as error:
+        # What somebody else wrote may fail in any way.
+        except Exception as error:
             raise ValueError(
                 f"backbone cannot take images of {size[0]} x {size[1]} pixels and "
                 f"texts: {error}"
@@ -231,9 +232,9 @@ def _hugging_face_clip(name, local):
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        return HuggingFaceCLIP(model, tokenizer, **scale)
     # The hub and the readers of files have errors of their own.
     except Exception as error:
         raise ValueError(
             f"backbone {name!r} has no tokenizer that can be loaded: {error}"
         ) from error
-    return HuggingFaceCLIP(model, tokenizer, **scale)

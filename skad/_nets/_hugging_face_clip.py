@@ -22,6 +22,11 @@ class HuggingFaceCLIP(nn.Module):
         What images are normalised with, after white is 1 and black 0. If None, those
         of the CLIPs that OpenAI published.
 
+    Raises
+    ------
+    ValueError
+        If the tokenizer does not tell words apart.
+
     Examples
     --------
     >>> from skad.vision import HuggingFaceCLIP
@@ -35,6 +40,10 @@ class HuggingFaceCLIP(nn.Module):
     def __init__(self, model, tokenizer, *, mean=None, std=None):
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
+        good, damaged = self.tokenize(["good", "damaged"])[0].tolist()
+        if good == damaged:
+            # As a tokenizer without its files does, of which nothing else tells.
+            raise ValueError("the tokenizer reads 'good' and 'damaged' alike.")
         self.mean, self.std = mean, std
         vision = model.config.vision_config
         self.image_size, self.patch_size = vision.image_size, vision.patch_size
@@ -106,7 +115,9 @@ class HuggingFaceCLIP(nn.Module):
         ends : tensor of shape (n_texts,)
             The places of the tokens that end texts.
         """
-        found = self.tokenizer(texts, padding=True, return_tensors="pt")
+        found = self.tokenizer(
+            texts, padding=True, padding_side="right", return_tensors="pt"
+        )
         # What pads texts may be what ends them: the last token of each counts.
         return found["input_ids"], found["attention_mask"].sum(1) - 1
 

@@ -18,6 +18,9 @@ _EPS = 1e-6
 _AROUND, _LEAST_SPREAD, _SHARED = 1 / 16, 0.3, 8
 # The part of the training after which the memory is first filled.
 _WARM_UP = 0.1
+# Gaussians that smooth maps are left out below this width, in pixels: a neighbour
+# would weigh nothing.
+_NARROWEST = 0.1
 
 
 class Bottleneck(nn.Module):
@@ -392,9 +395,9 @@ def code_width(levels):
 
 def smoothed(maps, width):
     """Smooth maps of shape (n_samples, height, width) by a Gaussian."""
-    reach = math.ceil(3 * width)
-    if not reach:
+    if width < _NARROWEST:
         return maps
+    reach = math.ceil(3 * width)
     places = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
     kernel = torch.exp(-((places / width) ** 2) / 2)
     for axis in (1, 2):

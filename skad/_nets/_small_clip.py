@@ -164,7 +164,7 @@ class SmallCLIP(nn.Module):
         last = x[torch.arange(len(x), device=x.device), ends.to(x.device)]
         return self.text_projection(self.text_norm(last))
 
-    def forward(self, images, ids, ends, captions):
+    def forward(self, images, ids, ends):
         """Return how badly images and their captions find each other.
 
         Parameters
@@ -175,21 +175,17 @@ class SmallCLIP(nn.Module):
         ids, ends : tensor
             The tokens of their captions.
 
-        captions : tensor of shape (n_samples,)
-            Numbers of the captions: several images may have the same.
-
         Returns
         -------
         loss : tensor
-            The cross-entropy of the captions of images, and of the images of captions,
-            each image and each text of a caption being as good as the others.
+            The mean of the cross-entropies of the captions of images, and of the images
+            of captions.
         """
         seen = F.normalize(self.encode_image(images, ())[0], dim=1)
         read = F.normalize(self.encode_text(self.embed_tokens(ids), ends), dim=1)
         logits = self.log_scale.exp().clamp(max=_MOST_SCALE) * seen @ read.T
-        same = (captions[:, None] == captions).float()
-        target = same / same.sum(1, keepdim=True)
-        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        own = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def n_tokens(text):
@@ -203,12 +199,15 @@ def words_of(texts):
 
 
 def _stem(width, n_halvings):
-    """Return convolutions that halve images, and give tokens in the end."""
+    """Return convolutions that halve images, and give tokens in the end.
+
+    Those of an even width see as much on one side of a patch as on the other.
+    """
     layers, before = [], 3
     for i in reversed(range(n_halvings)):
         after = max(width >> i, 1)
         layers += [
-            nn.Conv2d(before, after, 3, stride=2, padding=1),
+            nn.Conv2d(before, after, 4, stride=2, padding=1),
             nn.GroupNorm(1, after),
             nn.GELU(),
         ]
