@@ -73,8 +73,9 @@ class CLIPTraining(TrainingMixin):
         """
         self._captions, codes = np.unique(captions, return_inverse=True)
         self._codes = torch.from_numpy(codes)
-        net = self._trained(images)
-        return net.module_.cpu().eval().requires_grad_(False)
+        clip = self._trained(images).module_.cpu().eval()
+        clip.zero_grad()
+        return clip.requires_grad_(False)
 
     def _make_module(self, images):
         some = images[np.arange(min(len(images), _MAX_REFERENCE))]

@@ -98,7 +98,7 @@ def test_defects_are_found_on_a_kind_that_was_not_seen():
         pixel_roc_auc_score(masks, detector.anomaly_map(X, class_names="slanted"))
         for detector in (learned, by_hand)
     ]
-    assert pixels[0] > max(0.75, pixels[1] + 0.05)
+    assert pixels[0] > max(0.7, pixels[1] + 0.05)
     assert roc_auc_score(y, learned.score_samples(X, class_names="slanted")) > 0.6
     X, y, masks, names = stripes(100, seed=3)
     scores = learned.score_samples(X, class_names=names)

@@ -18,9 +18,12 @@ class HuggingFaceCLIP(nn.Module):
     tokenizer : callable
         What turns texts into ids, as the tokenizers of transformers do.
 
-    mean, std : tuple of three floats, default=None
-        What images are normalised with, after white is 1 and black 0. If None, those
-        of the CLIPs that OpenAI published.
+    mean : tuple of three floats, default=None
+        What is subtracted from the colours of images, of which white is 1 and black 0.
+        If None, that of the CLIPs that OpenAI published.
+
+    std : tuple of three floats, default=None
+        What they are divided by afterwards; the same.
 
     Raises
     ------
