@@ -4,12 +4,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skad._backbone import BackboneMixin
-from skad._deep import BaseDeepDetector, chosen_device
+from skad._clip_backbone import ClipMixin
+from skad._deep import BaseDeepDetector
 from skad._image import (
     ImageMixin,
     check_colors,
@@ -18,24 +17,19 @@ from skad._image import (
     to_size,
 )
 from skad._named_images import NamedImages, given_answers, given_names
-from skad._nets._clip import FrozenCLIP, load_clip
 from skad._nets._clip_rows import ClipRows, LearningRows, NameFilter, NameTexts
 from skad._nets._genclip import LearnedPrompts, PromptNet, Prompts, WrittenPrompts
 from skad._nets._pyramids import Given
 from skad._nets._rows import Rows
 from skad._prompt_files import PromptFilesMixin
 from skad._reference_images import ReferenceImagesMixin
-from skad.datasets import make_captioned_surfaces
-from skad.vision import train_clip
 
-# Images that a CLIP is trained on here, where none is given.
-_N_CAPTIONED = 2000
 # Bytes of a megabyte.
 _MB = 2**20
 
 
 class GenCLIP(
-    PromptFilesMixin, ReferenceImagesMixin, BackboneMixin, ImageMixin, BaseDeepDetector
+    PromptFilesMixin, ReferenceImagesMixin, ClipMixin, ImageMixin, BaseDeepDetector
 ):
     """Detect defects in images of categories that were never seen, by words.
 
@@ -247,7 +241,7 @@ class GenCLIP(
     _parameter_constraints: dict = {
         **BaseDeepDetector._parameter_constraints,
         **ImageMixin._parameter_constraints,
-        **BackboneMixin._parameter_constraints,
+        **ClipMixin._parameter_constraints,
         "backbone_epochs": [Interval(Integral, 1, None, closed="left")],
         "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "pixel_range": ["array-like", None],
@@ -509,7 +503,7 @@ class GenCLIP(
         if vars(self).get("query_prompts_") is None:
             vars(self).pop("net_", None)
         if self._goes_on():
-            self._connected()
+            self._connected_clip()
         super()._fit(data)
         self._normal = ~data.damaged
         self.query_prompts_ = self.net_.module_.prompts.query.detach().cpu().numpy()
@@ -525,41 +519,7 @@ class GenCLIP(
         self._range = checked_pixel_range(
             (0, 255) if is_bytes else self.pixel_range, data.X
         )
-        clip = self._set_teacher(self._own_clip() if self.backbone is None else None)
-        self._set_sizes(clip)
-
-    def _load_backbone(self):
-        return load_clip(self.backbone)
-
-    def _own_clip(self):
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        X, captions = make_captioned_surfaces(_N_CAPTIONED, random_state=seed)
-        clip = train_clip(
-            X,
-            captions,
-            max_epochs=self.backbone_epochs,
-            device=self.device,
-            random_state=seed,
-            verbose=self.verbose,
-        )
-        return FrozenCLIP(clip)
-
-    def _set_sizes(self, clip, image_size=None, layers=None):
-        """Set what the CLIP is to see and which layers; what is given are defaults."""
-        size = image_size or (clip.image_size,) * 2
-        if self.image_size is not None:
-            size = (self.image_size,) * 2
-            if self.image_size % clip.patch_size:
-                raise ValueError(
-                    f"image_size is {self.image_size}; expected a multiple of "
-                    f"{clip.patch_size}, the size of the patches of backbone."
-                )
-        self.image_size_ = tuple(size)
-        if layers is None:
-            layers = {round(clip.n_layers * part / 4) for part in (1, 2, 3, 4)} - {0}
-        self.layers_ = tuple(sorted(layers))
-        if self.layers is not None:
-            self.layers_ = _checked_layers(self.layers, clip.n_layers)
+        self._begin_with_clip()
 
     def _make_module(self, data):
         clip = self._get_teacher()
@@ -575,12 +535,12 @@ class GenCLIP(
         if data is not None and data.damaged is None:
             module = WrittenPrompts(**settings)
         else:
-            module = self._learned_prompts(clip, settings)
+            module = self._learned_prompts(settings)
         module.hold(clip)
         return module
 
-    def _learned_prompts(self, clip, settings):
-        widths, n_layers = clip.widths(self.image_size_), len(self.layers_)
+    def _learned_prompts(self, settings):
+        widths, n_layers = self._widths, len(self.layers_)
         prompts = Prompts(
             widths.text,
             widths.image,
@@ -603,22 +563,26 @@ class GenCLIP(
     def _training_rows(self, data):
         masks = data.masks
         if masks is not None:
-            masks = resized(masks[..., np.newaxis], self.image_size_)[:, 0]
-            masks = torch.tensor(masks, dtype=torch.float32)
+            # The shares of larger pixels.
+            masks = torch.from_numpy(to_size(masks, self.image_size_)).float()
         rows = LearningRows(
-            *self._seeing(data), damaged=torch.from_numpy(data.damaged), masks=masks
+            *self._seeing(data, by_hand=False),
+            damaged=torch.from_numpy(data.damaged),
+            masks=masks,
         )
         return rows.cache(self.cache_size * _MB)
 
     def _rows(self, data, memory=None):
         memory = self._memory(data) if memory is None else memory
-        return ClipRows(*self._seeing(data), memory=memory)
+        seeing = self._seeing(data, by_hand=self.query_prompts_ is None)
+        return ClipRows(*seeing, memory=memory)
 
-    def _seeing(self, data):
+    def _seeing(self, data, by_hand):
         """Return what `ClipRows` takes: images, a CLIP, and what to ask."""
-        clip = self._connected()
-        texts = NameTexts(clip, data.names)
-        self._check_room(texts, clip)
+        clip = self._connected_clip()
+        texts = NameTexts(clip, data.names, by_hand)
+        if not by_hand:
+            self._check_room(texts, clip)
         return (
             Rows(data.X, self._net_input, keep=False),
             clip,
@@ -627,15 +591,6 @@ class GenCLIP(
             torch.from_numpy(data.codes),
             NameFilter(self.class_name_filter, self.class_name_margin),
         )
-
-    def _connected(self):
-        """Return the CLIP where the prompts are, which get hold of it."""
-        net = vars(self).get("net_")
-        device = chosen_device(self.device) if net is None else net.device
-        clip = self._get_teacher().to(device)
-        if net is not None:
-            net.module_.hold(clip)
-        return clip
 
     def _check_room(self, texts, clip):
         """Check that prompts and names fit into what the CLIP reads."""
@@ -659,14 +614,3 @@ class GenCLIP(
         check_is_fitted(self)
         data = self._validate(X, reset=False, class_names=class_names)
         return self.net_.evaluate(self._rows(data), method)
-
-
-def _checked_layers(layers, n_layers):
-    chosen = tuple(layers)
-    valid = all(isinstance(i, Integral) and 1 <= i <= n_layers for i in chosen)
-    if not valid or len(set(chosen)) < len(chosen) or n_layers not in chosen:
-        raise ValueError(
-            f"layers is {layers!r}; expected different numbers from 1 to {n_layers}, "
-            f"and {n_layers}, the last layer of backbone, among them."
-        )
-    return tuple(sorted(map(int, chosen)))

@@ -46,7 +46,8 @@ def made():
 
 
 CLIP = made()
-TEXTS = NameTexts(CLIP, NAMES)
+TEXTS = NameTexts(CLIP, NAMES, by_hand=False)
+BY_HAND = NameTexts(CLIP, NAMES, by_hand=True)
 
 
 def images(n_samples=N_IMAGES):
@@ -98,26 +99,27 @@ def test_written_texts_are_means_of_several_ways_to_say_it():
     good = ["{}", "good {}", "flawless {}", "perfect {}"]
     damaged = ["damaged {}", "broken {}", "defective {}", "{} with a defect"]
     whole = ["a photo of a {}", "a photo of the {}", "a close-up photo of a {}"]
-    assert TEXTS.written.shape == (3, 2, 6)
+    assert BY_HAND.written.shape == (3, 2, 6)
     for i, name in enumerate(("object", *NAMES)):
         for j, states in enumerate((good, damaged)):
             texts = [part.format(s.format(name)) for part in whole for s in states]
             mean = read(texts).numpy().mean(0)
             expected = mean / np.linalg.norm(mean)
-            assert_allclose(TEXTS.written[i, j], expected, rtol=1e-5, atol=1e-6)
+            assert_allclose(BY_HAND.written[i, j], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_known_about_names_is_found_by_their_numbers():
     chosen = torch.tensor([2, 0, 2])
-    about = TEXTS.about(chosen)
+    about = TEXTS.about(chosen) | BY_HAND.about(chosen)
     assert about["codes"].tolist() == [2, 0, 2]
     for name in ("words", "ends", "written"):
         for row, code in zip(about[name], (2, 0, 2), strict=True):
-            assert torch.equal(row, getattr(TEXTS, name)[code])
+            texts = BY_HAND if name == "written" else TEXTS
+            assert torch.equal(row, getattr(texts, name)[code])
 
 
 def test_texts_take_no_gradients():
-    parts = (TEXTS.words, TEXTS.plain, TEXTS.written)
+    parts = (TEXTS.words, TEXTS.plain, BY_HAND.written)
     assert not any(part.requires_grad for part in parts)
 
 

@@ -139,7 +139,7 @@ CATEGORIES = (
 JUDGED = ["check_anomalies_score_low_whatever_y_says", "check_it_is_searched"]
 FOUR_PIXELS = (
     "y tells which images have a defect and is not ignored, and a CLIP knows nothing "
-    "of images of four pixels. test_genclip.py asks the same of surfaces."
+    "of images of four pixels. test_genclip.py asks the same of stripes."
 )
 NO_ZEROS = [
     "check_classifier_data_not_an_array",

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skad import GenCLIP, _genclip
+from skad import GenCLIP, _clip_backbone
 from skad.metrics import get_scorer, pixel_roc_auc_score, roc_auc_score
 from skad.vision import train_clip
 
@@ -23,18 +23,19 @@ RANGE = (-1.3, 1.3)
 
 
 def stripes(n_images, angles=ANGLES, seed=0):
-    """Return stripes of some angles; every other image has a place without them."""
+    """Return stripes of about some angles; every other image has a place without."""
     rng = np.random.default_rng(seed)
     names = np.array([list(angles)[i % len(angles)] for i in range(n_images)])
     y, x = np.indices((32, 32))
     images = []
     for name in names:
-        along = np.cos(angles[name]) * y + np.sin(angles[name]) * x
+        angle = angles[name] + rng.uniform(-0.35, 0.35)
+        along = np.cos(angle) * y + np.sin(angle) * x
         images.append(np.sin(rng.uniform(0.7, 0.9) * along + rng.uniform(0, 2 * np.pi)))
     masks = np.zeros((n_images, 32, 32), dtype=bool)
     for mask in masks[::2]:
-        row, column = rng.integers(2, 20, size=2)
-        mask[row : row + 8, column : column + 8] = True
+        row, column = rng.integers(2, 18, size=2)
+        mask[row : row + 12, column : column + 12] = True
     X = np.where(masks, 0, images) + 0.1 * rng.normal(size=masks.shape)
     return X, np.where(masks.any(axis=(1, 2)), -1, 1), masks, names
 
@@ -87,24 +88,23 @@ def written():
     return quick(y=None, masks=None)
 
 
-def test_defects_are_found_on_a_kind_that_was_not_seen():
-    clip = tiny(max_epochs=12)
+def test_defects_are_found_and_shown_on_a_kind_that_was_not_seen():
+    clip = tiny(max_epochs=16)
     X, y, masks, names = stripes(100, seed=1)
-    learned = GenCLIP(clip, pixel_range=RANGE, max_epochs=20, lr=0.005, random_state=0)
+    learned = GenCLIP(clip, pixel_range=RANGE, max_epochs=15, lr=0.005, random_state=0)
     learned.fit(X, y, masks=masks, class_names=names)
     by_hand = GenCLIP(clip, pixel_range=RANGE).fit(X)
+    X, y, masks, names = stripes(100, seed=3)
+    scores = learned.score_samples(X, class_names=names)
+    assert roc_auc_score(y, scores) > 0.8
+    maps = learned.anomaly_map(X, class_names=names)
+    assert pixel_roc_auc_score(masks, maps) > 0.85
     X, y, masks, _ = stripes(100, UNSEEN, seed=2)
     pixels = [
         pixel_roc_auc_score(masks, detector.anomaly_map(X, class_names="slanted"))
         for detector in (learned, by_hand)
     ]
-    assert pixels[0] > max(0.7, pixels[1] + 0.05)
-    assert roc_auc_score(y, learned.score_samples(X, class_names="slanted")) > 0.6
-    X, y, masks, names = stripes(100, seed=3)
-    scores = learned.score_samples(X, class_names=names)
-    assert roc_auc_score(y, scores) > 0.8
-    maps = learned.anomaly_map(X, class_names=names)
-    assert pixel_roc_auc_score(masks, maps) > 0.8
+    assert pixels[0] > max(0.75, pixels[1] + 0.1)
 
 
 def test_what_is_fitted(fitted):
@@ -314,7 +314,7 @@ def make_other_clip():
 
 
 def test_a_clip_is_trained_where_none_is_given(monkeypatch):
-    monkeypatch.setattr(_genclip, "_N_CAPTIONED", 20)
+    monkeypatch.setattr(_clip_backbone, "_N_CAPTIONED", 20)
     params = {"backbone": None, "backbone_epochs": 1, "max_epochs": 1}
     detector, again = quick(**params), quick(**params)
     assert detector.image_size_ == (64, 64)

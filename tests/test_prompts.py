@@ -66,20 +66,23 @@ CLIP = FrozenCLIP(
     )
 )
 # Texts of several lengths.
-NAMES = NameTexts(CLIP, ["metal", "old wood"])
+NAMES, BY_HAND = (
+    NameTexts(CLIP, ["metal", "old wood"], by_hand) for by_hand in (False, True)
+)
 
 
 def batch_of(codes=(1, 0, 2, 1), weights=None, seed=0):
     """What `ClipRows` gives, of tokens drawn at random."""
     codes = torch.tensor(codes)
+    general = torch.zeros_like(codes)
     shape = (len(codes), 1 + N_PATCHES, IMAGE)
     image = normal(len(codes), BOTH, seed=seed)
     return {
         "image": image / image.norm(dim=1, keepdim=True),
         "tokens": [normal(*shape, seed=seed + i + 1) for i in range(N_LAYERS)],
         "weights": torch.ones(len(codes)) if weights is None else weights,
-        "named": NAMES.about(codes),
-        "general": NAMES.about(torch.zeros_like(codes)),
+        "named": NAMES.about(codes) | BY_HAND.about(codes),
+        "general": NAMES.about(general) | BY_HAND.about(general),
     }
 
 

@@ -27,36 +27,44 @@ class NameTexts:
     names : list of str
         The names. That of any object comes before them, as number 0.
 
+    by_hand : bool
+        Whether the texts about states are those that somebody wrote, or those that
+        prompts come before.
+
     Attributes
     ----------
-    words : tensor of shape (n_names, 2, length, text_width)
-        A good and a damaged one, in vectors of their tokens.
-
-    ends : tensor of shape (n_names, 2)
-        The places of the ends of these texts.
-
     plain : tensor of shape (n_names, n_dims)
         A photo of one, in the shared space, of length one.
 
+    words : tensor of shape (n_names, 2, length, text_width)
+        A good and a damaged one, in vectors of their tokens; not if `by_hand`.
+
+    ends : tensor of shape (n_names, 2)
+        The places of the ends of these texts; not if `by_hand`.
+
     written : tensor of shape (n_names, 2, n_dims)
-        Good and damaged ones, in several words, in the shared space.
+        Good and damaged ones, in several words, in the shared space; if `by_hand`.
     """
 
-    def __init__(self, clip, names):
+    def __init__(self, clip, names, by_hand):
         names = [OBJECT, *names]
+        self.plain = _read(clip, [_TEMPLATES[0].format(name) for name in names])
+        self.by_hand = by_hand
+        if by_hand:
+            self.written = torch.stack([_written(clip, name) for name in names])
+            return
         short = [f"{state} {name}" for name in names for state in STATES]
         words, ends = clip.embed(short)
         self.words, self.ends = words.unflatten(0, (-1, 2)), ends.view(-1, 2)
-        self.plain = _read(clip, [_TEMPLATES[0].format(name) for name in names])
-        self.written = torch.stack([_written(clip, name) for name in names])
 
     def about(self, codes):
         """Return what there is about names, a row for each of some codes."""
+        if self.by_hand:
+            return {"codes": codes, "written": self.written[codes]}
         return {
             "codes": codes,
             "words": self.words[codes],
             "ends": self.ends[codes],
-            "written": self.written[codes],
         }
 
 

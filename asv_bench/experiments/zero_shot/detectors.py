@@ -83,7 +83,7 @@ class Windows:
     def look(self, images):
         size = self.clip.image_size
         names, codes = np.unique(images.names, return_inverse=True)
-        texts = NameTexts(self.clip, names.tolist()).written[1:]
+        texts = NameTexts(self.clip, names.tolist(), by_hand=True).written[1:]
         maps, whole = [], []
         pairs = zip(
             as_tensor(images.X, size).split(_BATCH),

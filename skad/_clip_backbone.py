@@ -1,0 +1,83 @@
+"""The CLIP of an estimator: made or trained, and what it is shown."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skad._backbone import BackboneMixin
+from skad._deep import chosen_device
+from skad._nets._clip import FrozenCLIP, load_clip
+from skad.datasets import make_captioned_surfaces
+from skad.vision import train_clip
+
+# Images that a CLIP is trained on, where none is given.
+_N_CAPTIONED = 2000
+
+
+class ClipMixin(BackboneMixin):
+    """Mixin for estimators whose ``backbone`` is a CLIP.
+
+    The estimator has the parameters ``backbone_epochs``, ``image_size`` and ``layers``,
+    and learns the attributes ``image_size_`` and ``layers_``. Its net has a method
+    ``hold(clip)``.
+    """
+
+    def _load_backbone(self):
+        return load_clip(self.backbone)
+
+    def _begin_with_clip(self):
+        """Make the CLIP, and set what it is to see."""
+        clip = self._set_teacher(self._own_clip() if self.backbone is None else None)
+        self._set_sizes(clip)
+
+    def _own_clip(self):
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        X, captions = make_captioned_surfaces(_N_CAPTIONED, random_state=seed)
+        clip = train_clip(
+            X,
+            captions,
+            max_epochs=self.backbone_epochs,
+            device=self.device,
+            random_state=seed,
+            verbose=self.verbose,
+        )
+        return FrozenCLIP(clip)
+
+    def _set_sizes(self, clip, image_size=None, layers=None):
+        """Set the size of images and the layers; those that are given are defaults."""
+        size = image_size or (clip.image_size,) * 2
+        if self.image_size is not None:
+            size = (self.image_size,) * 2
+            if self.image_size % clip.patch_size:
+                raise ValueError(
+                    f"image_size is {self.image_size}; expected a multiple of "
+                    f"{clip.patch_size}, the size of the patches of backbone."
+                )
+        self.image_size_ = tuple(size)
+        if layers is None:
+            layers = {round(clip.n_layers * part / 4) for part in (1, 2, 3, 4)} - {0}
+        self.layers_ = tuple(sorted(layers))
+        if self.layers is not None:
+            self.layers_ = _checked_layers(self.layers, clip.n_layers)
+        self._widths = clip.widths(self.image_size_)
+
+    def _connected_clip(self):
+        """Return the CLIP where the net is, which gets hold of it."""
+        net = vars(self).get("net_")
+        device = chosen_device(self.device) if net is None else net.device
+        clip = self._get_teacher().to(device)
+        if net is not None:
+            net.module_.hold(clip)
+        return clip
+
+
+def _checked_layers(layers, n_layers):
+    chosen = tuple(layers)
+    valid = all(isinstance(i, Integral) and 1 <= i <= n_layers for i in chosen)
+    if not valid or len(set(chosen)) < len(chosen) or n_layers not in chosen:
+        raise ValueError(
+            f"layers is {layers!r}; expected different numbers from 1 to {n_layers}, "
+            f"and {n_layers}, the last layer of backbone, among them."
+        )
+    return tuple(sorted(map(int, chosen)))
