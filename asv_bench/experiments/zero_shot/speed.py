@@ -33,7 +33,7 @@ _TEXT = {
     "bos_token_id": 49406,
     "eos_token_id": 49407,
 }
-_N_LARGE, _N_LARGE_EPOCHS = 32, 2
+_N_LARGE, _N_LARGE_EPOCHS = 16, 2
 
 
 def throughput(folder, path, n_seeds, n_jobs):

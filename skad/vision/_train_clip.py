@@ -1,4 +1,4 @@
-"""CLIPs, nets that know images and words, for :class:`skad.GenCLIP`."""
+"""A small CLIP, trained on images and captions."""
 
 from numbers import Integral, Real
 
@@ -8,11 +8,8 @@ from sklearn.utils.validation import check_consistent_length, check_scalar
 
 from skad._clip_training import CLIPTraining
 from skad._image import check_colors, checked_pixel_range, resized, with_channels
-from skad._nets._hugging_face_clip import HuggingFaceCLIP
 from skad._nets._rows import Rows
 from skad._nets._small_clip import N_HEADS, n_tokens
-
-__all__ = ["HuggingFaceCLIP", "train_clip"]
 
 
 def train_clip(

@@ -5,7 +5,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from skad import vision
 from skad._nets._clip import load_clip
 from skad._nets._small_clip import SmallCLIP
 from skad.vision import train_clip
@@ -150,7 +149,3 @@ def test_wrong_input_is_named(params, message):
 def test_a_number_of_another_type_is_named():
     with pytest.raises(TypeError, match="^n_dims must be an instance of"):
         train(n_dims=2.5)
-
-
-def test_what_is_public():
-    assert vision.__all__ == ["HuggingFaceCLIP", "train_clip"]
