@@ -18,7 +18,8 @@ from skad._image import (
 )
 from skad._named_images import NamedImages, given_answers, given_names
 from skad._nets._clip_rows import ClipRows, LearningRows, NameFilter, NameTexts
-from skad._nets._genclip import LearnedPrompts, PromptNet, Prompts, WrittenPrompts
+from skad._nets._genclip import LearnedPrompts, PromptNet, WrittenPrompts
+from skad._nets._prompts import Prompts
 from skad._nets._pyramids import Given
 from skad._nets._rows import Rows
 from skad._prompt_files import PromptFilesMixin

@@ -1,4 +1,4 @@
-"""The prompts of GenCLIP, and the maps and scores that they make of a CLIP's tokens."""
+"""The maps and scores of GenCLIP, of a CLIP's tokens and of texts."""
 
 from operator import itemgetter
 
@@ -7,87 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from skad._nets._mddnet import smoothed
+from skad._nets._pixel_losses import pixel_loss
 from skad._nets._pyramids import ScheduledNet
-
-# Standard deviation of prompts at first.
-_SPREAD = 0.02
-# Of the focal loss: how little what is known already counts.
-_GAMMA = 2
-
-
-class Prompts(nn.Module):
-    """Tokens for both states, the same for all images, and those that images add.
-
-    Parameters
-    ----------
-    text_width, vision_width : int
-        Number of channels of the tokens of texts and of images.
-
-    n_layers : int
-        Number of layers whose tokens are looked at.
-
-    n_query : int
-        Number of tokens of each state, the general query prompt.
-
-    n_vision : int
-        Number of tokens that an image adds for each layer; 0 for none.
-
-    joint : bool
-        Whether the tokens of all layers stand in one prompt, instead of each in a
-        prompt of its own.
-    """
-
-    def __init__(self, text_width, vision_width, n_layers, n_query, n_vision, joint):
-        super().__init__()
-        self.query = nn.Parameter(_SPREAD * torch.randn(2, n_query, text_width))
-        self.joint = joint
-        self.vision = nn.ModuleList(
-            nn.Sequential(
-                nn.LayerNorm(vision_width),
-                nn.Linear(vision_width, n_vision * text_width),
-            )
-            for _ in range(n_layers if n_vision else 0)
-        )
-
-    def forward(self, clip, words, ends, tokens=None):
-        """Return texts for both states, of length one.
-
-        Parameters
-        ----------
-        clip : FrozenCLIP
-            What reads them.
-
-        words : tensor of shape (n_samples, 2, length, text_width)
-            The words for each state, in vectors, with what begins and ends a text.
-
-        ends : tensor of shape (n_samples, 2)
-            The places of their ends.
-
-        tokens : list of tensor of shape (n_samples, vision_width), default=None
-            What the images are like at each layer. If None, the texts are those of
-            the query alone.
-
-        Returns
-        -------
-        texts : tensor of shape (n_texts, n_samples, 2, n_dims)
-            The texts, one for each layer or, with `joint` or without tokens, one.
-        """
-        query = self.query.expand(len(words), -1, -1, -1)
-        prompts = [query]
-        if tokens is not None:
-            seen = [
-                make(part).view(len(part), 1, -1, query.shape[3]).expand(-1, 2, -1, -1)
-                for make, part in zip(self.vision, tokens, strict=True)
-            ]
-            parts = [torch.cat(seen, dim=2)] if self.joint else seen
-            prompts = [torch.cat([query, part], dim=2) for part in parts]
-        # After what begins a text.
-        full = torch.stack(
-            [torch.cat([words[:, :, :1], p, words[:, :, 1:]], dim=2) for p in prompts]
-        )
-        last = (ends + prompts[0].shape[2]).expand(len(prompts), -1, -1)
-        found = clip.encode_text(full.flatten(0, 2), last.flatten())
-        return F.normalize(found, dim=1).view(*full.shape[:3], -1)
 
 
 class TextMaps(nn.Module):
@@ -388,41 +309,3 @@ class LearnedPrompts(TextMaps):
     def _patches(self, batch):
         pairs = zip(self.heads, batch["tokens"], strict=True)
         return [F.normalize(head(part[:, 1:]), dim=2) for head, part in pairs]
-
-
-def pixel_loss(logits, masks):
-    """Return the focal loss of maps, and the Dice losses of both states.
-
-    Parameters
-    ----------
-    logits : tensor of shape (n_samples, 2, height, width)
-        For what is normal, and what is damaged.
-
-    masks : tensor of shape (n_samples, height, width)
-        How much of a pixel is damaged, from 0 to 1.
-
-    Returns
-    -------
-    loss : tensor
-        The sum, a mean over images.
-    """
-    good, damaged = logits.softmax(1).unbind(1)
-    return (
-        focal_loss(logits, masks)
-        + dice_loss(damaged, masks)
-        + dice_loss(good, 1 - masks)
-    )
-
-
-def focal_loss(logits, masks):
-    """Return the focal loss of maps, a mean over pixels, for `pixel_loss`."""
-    log = F.log_softmax(logits, dim=1)
-    focal = -((1 - log.exp()) ** _GAMMA) * log
-    return torch.lerp(focal[:, 0], focal[:, 1], masks).mean()
-
-
-def dice_loss(probability, masks):
-    """Return one minus the Dice coefficient of maps, a mean over images."""
-    both = (probability * masks).sum((1, 2))
-    total = probability.sum((1, 2)) + masks.sum((1, 2))
-    return (1 - (2 * both + 1) / (total + 1)).mean()
