@@ -49,7 +49,7 @@ class PromptFilesMixin:
             "image_size": self.image_size_,
             "image_shape": self.image_shape_,
             "pixel_range": self._range,
-            "offset": self.offset_,
+            "offset": self._own_offset(),
             "clip": self._teacher_checksum,
         }
         weights = self.net_.module_.state_dict()

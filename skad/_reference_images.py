@@ -19,7 +19,7 @@ class ReferenceImagesMixin:
         ----------
         X : array-like of images or None
             Normal images, at least two of each class. If None, those that were given
-            before are forgotten; the threshold stays.
+            before are forgotten, and the threshold is again what it was before them.
 
         class_names : str or array-like of str of shape (n_samples,), default=None
             What they show. Images to score are then compared with those of the same
@@ -39,6 +39,7 @@ class ReferenceImagesMixin:
         """
         check_is_fitted(self)
         if X is None:
+            self.offset_ = self._own_offset()
             self._references = None
             return self
         data = self._validate(X, reset=False, class_names=class_names)
@@ -54,9 +55,14 @@ class ReferenceImagesMixin:
         )
         others = references.allowed(data.labels).fill_diagonal_(False)
         scores = -self.net_.evaluate(self._rows(data, (references, others)))
+        self._offset_before = self._own_offset()
         self.offset_ = self._threshold(self._finite(scores))
         self._references = references
         return self
+
+    def _own_offset(self):
+        """Return the threshold of scores without references."""
+        return self.offset_ if self._references is None else self._offset_before
 
     def _memory(self, data):
         """Return the references, and which of them each image is compared with."""

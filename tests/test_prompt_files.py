@@ -42,6 +42,16 @@ def test_prompts_that_were_read_score_as_those_that_were_learned(fitted, path, a
     assert loaded.n_features_in_ == fitted.n_features_in_
 
 
+def test_references_stay_behind(tmp_path):
+    detector = quick()
+    offset = detector.offset_
+    detector.set_references(X[1::2])
+    detector.save_prompts(tmp_path / "prompts.safetensors")
+    loaded = GenCLIP(CLIP, **PARAMS).load_prompts(tmp_path / "prompts.safetensors")
+    assert loaded.offset_ == offset
+    assert_array_equal(loaded.score_samples(X), quick().score_samples(X))
+
+
 def test_images_of_another_shape_are_scored_after_reading(path):
     loaded = GenCLIP(CLIP, image_shape=(24, 40, 3), **PARAMS).load_prompts(path)
     images = np.random.default_rng(0).normal(size=(3, 24, 40, 3))

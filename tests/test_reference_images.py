@@ -66,12 +66,14 @@ def test_one_image_of_a_name_is_too_few(fitted):
 
 
 def test_references_are_forgotten_where_they_should(fitted):
-    before = fitted.score_samples(X)
-    fitted.set_references(NORMAL)
+    before, offset = fitted.score_samples(X), fitted.offset_
+    fitted.set_references(NORMAL).set_references(NORMAL[:5])
+    assert fitted.offset_ != offset
     stored = pickle.loads(pickle.dumps(fitted))
     assert_array_equal(stored.score_samples(X), fitted.score_samples(X))
     fitted.set_references(None)
     assert_array_equal(fitted.score_samples(X), before)
+    assert fitted.offset_ == offset
     again = clone(stored).fit(X[:20], Y[:20])
     assert not np.array_equal(again.score_samples(X), stored.score_samples(X))
     refitted = stored.fit(X[:20], Y[:20])
