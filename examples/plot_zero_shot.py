@@ -60,7 +60,7 @@ learned.fit(X, y, masks=masks)
 
 from skad.metrics import pixel_roc_auc_score, roc_auc_score
 
-X, y, masks, kinds = make_surfaces(300, 300, n_classes=5, random_state=2, **surfaces)
+X, y, masks, kinds = make_surfaces(200, 200, n_classes=5, random_state=2, **surfaces)
 wood = kinds == 4
 X, y, masks = X[wood], y[wood], masks[wood]
 for name, detector in {"by hand": written, "learned": learned}.items():

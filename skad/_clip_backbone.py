@@ -1,7 +1,5 @@
 """The CLIP of an estimator: made or trained, and what it is shown."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -28,6 +26,7 @@ class ClipMixin(BackboneMixin):
 
     def _begin_with_clip(self):
         """Make the CLIP, and set what it is to see."""
+        self._clip_device = chosen_device(self.device)
         clip = self._set_teacher(self._own_clip() if self.backbone is None else None)
         self._set_sizes(clip)
 
@@ -54,7 +53,7 @@ class ClipMixin(BackboneMixin):
                     f"image_size is {self.image_size}; expected a multiple of "
                     f"{clip.patch_size}, the size of the patches of backbone."
                 )
-        self.image_size_ = tuple(size)
+        self.image_size_ = tuple(map(int, size))
         if layers is None:
             layers = {round(clip.n_layers * part / 4) for part in (1, 2, 3, 4)} - {0}
         self.layers_ = tuple(sorted(layers))
@@ -65,7 +64,7 @@ class ClipMixin(BackboneMixin):
     def _connected_clip(self):
         """Return the CLIP where the net is, which gets hold of it."""
         net = vars(self).get("net_")
-        device = chosen_device(self.device) if net is None else net.device
+        device = self._clip_device if net is None else net.device
         clip = self._get_teacher().to(device)
         if net is not None:
             net.module_.hold(clip)
@@ -73,11 +72,11 @@ class ClipMixin(BackboneMixin):
 
 
 def _checked_layers(layers, n_layers):
-    chosen = tuple(layers)
-    valid = all(isinstance(i, Integral) and 1 <= i <= n_layers for i in chosen)
+    chosen = tuple(np.ravel(np.asarray(layers)).tolist())
+    valid = all(type(i) is int and 1 <= i <= n_layers for i in chosen)
     if not valid or len(set(chosen)) < len(chosen) or n_layers not in chosen:
         raise ValueError(
             f"layers is {layers!r}; expected different numbers from 1 to {n_layers}, "
             f"and {n_layers}, the last layer of backbone, among them."
         )
-    return tuple(sorted(map(int, chosen)))
+    return tuple(sorted(chosen))

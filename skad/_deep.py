@@ -58,7 +58,7 @@ class TrainingMixin:
     def _trained(self, data, net=None):
         """Return a trained net; one that is given is trained further."""
         device, seed = self._device_and_seed()
-        with _seeded(seed, device):
+        with seeded(seed, device):
             if net is None:
                 net = self._begun(data, device, seed)
             else:
@@ -72,7 +72,7 @@ class TrainingMixin:
     def _untrained(self, data):
         """Return a net as it is before it is trained."""
         device, seed = self._device_and_seed()
-        with _seeded(seed, device):
+        with seeded(seed, device):
             net = self._begun(data, device, seed)
         self.n_iter_, self.history_ = 0, []
         return net
@@ -198,7 +198,7 @@ class BaseDeepDetector(TrainingMixin, BaseDetector):
 
 
 @contextmanager
-def _seeded(seed, device):
+def seeded(seed, device):
     """Seed torch for a while, and then put its generators back as they were."""
     with _GENERATOR:
         generators = _generators(device)

@@ -22,7 +22,7 @@ from skad._nets._genclip import LearnedPrompts, PromptNet, WrittenPrompts
 from skad._nets._prompts import Prompts
 from skad._nets._pyramids import Given
 from skad._nets._rows import Rows
-from skad._prompt_files import PromptFilesMixin
+from skad._prompt_files import SHAPING, PromptFilesMixin
 from skad._reference_images import ReferenceImagesMixin
 
 # Bytes of a megabyte.
@@ -134,7 +134,7 @@ class GenCLIP(
 
     warm_start : bool, default=False
         Whether `fit` trains the prompts of the last `fit` for `max_epochs` more epochs,
-        with the same CLIP.
+        with the same CLIP; what prompts and maps are like then stays as it was.
 
     n_iter_no_change : int, default=None
         Epochs without improvement on held-out images after which training stops, and
@@ -255,11 +255,11 @@ class GenCLIP(
         "image_loss_weight": [Interval(Real, 0, None, closed="left")],
         "class_name_filter": [StrOptions({"hard", "soft"}), None],
         "class_name_margin": [Interval(Real, -2, 2, closed="both")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 1e-6, None, closed="left")],
         "smoothing": [Interval(Real, 0, 1, closed="left")],
         "top_fraction": [Interval(Real, 0, 1, closed="right")],
         "map_weight": [Interval(Real, 0, 1, closed="both")],
-        "cache_size": [Interval(Real, 0, None, closed="left")],
+        "cache_size": [Interval(Real, 0, None, closed="both")],
     }
 
     _net_cls = PromptNet
@@ -465,10 +465,12 @@ class GenCLIP(
             Probabilities that pixels are damaged, as a mean over layers and branches;
             with a memory, distances from normal patches are added.
         """
-        maps = self._evaluate(X, class_names, "anomaly_map")
-        return to_size(maps, self.image_shape_[:2])
+        check_is_fitted(self)
+        data = self._validate(X, reset=False, class_names=class_names)
+        rows = self._rows(data, self._memory(data))
+        return to_size(self.net_.evaluate(rows, "anomaly_map"), self.image_shape_[:2])
 
-    def class_name_weights(self, X, class_names):
+    def class_name_weights(self, X, *, class_names):
         """Return how much the names of what images show count.
 
         Parameters
@@ -483,10 +485,19 @@ class GenCLIP(
         -------
         weights : ndarray of shape (n_samples,)
             1 where the name counts, 0 where "object" takes its place. With
-            ``class_name_filter="soft"`` the probability, by the CLIP, that an image is
-            one of that name rather than of an object.
+            ``class_name_filter="soft"`` between them: without a margin, the probability
+            by the CLIP that an image is one of that name rather than of an object.
         """
-        return self._evaluate(X, class_names, "name_weights")
+        check_is_fitted(self)
+        data = self._validate(X, reset=False, class_names=class_names)
+        return self.net_.evaluate(self._rows(data), "name_weights")
+
+    def _fit_scores(self, X, **context):
+        try:
+            return super()._fit_scores(X, **context)
+        finally:
+            # It holds what the CLIP saw in all images.
+            self._training = None
 
     def _validate(self, X, *, reset, y=None, masks=None, class_names=None):
         X = super()._validate(X, reset=reset)
@@ -494,25 +505,39 @@ class GenCLIP(
         damaged, masks = given_answers(y, masks, self.image_shape_[:2], len(X))
         return NamedImages(X, names, codes, damaged, masks)
 
+    def _goes_on(self):
+        return super()._goes_on() and self.query_prompts_ is not None
+
     def _fit(self, data):
-        self._references, self._normal = None, None
-        if data.damaged is None:
-            vars(self).pop("net_", None)
-            self.net_ = self._untrained(data)
-            self.query_prompts_ = None
-            return
-        if vars(self).get("query_prompts_") is None:
-            vars(self).pop("net_", None)
-        if self._goes_on():
+        self._references, self._training = None, None
+        if self._goes_on() and data.damaged is not None:
+            self._clip_device = self.net_.device
             self._connected_clip()
-        super()._fit(data)
-        self._normal = ~data.damaged
-        self.query_prompts_ = self.net_.module_.prompts.query.detach().cpu().numpy()
+        else:
+            vars(self).pop("net_", None)
+        if data.damaged is None:
+            self.net_ = self._untrained(data)
+        else:
+            super()._fit(data)
+        self._set_query_prompts()
+
+    def _set_query_prompts(self):
+        prompts = getattr(self.net_.module_, "prompts", None)
+        self.query_prompts_ = None
+        if prompts is not None:
+            self.query_prompts_ = prompts.query.detach().cpu().numpy().copy()
 
     def _threshold(self, scores):
         # Those of images with a defect tell nothing about false alarms.
-        normal, self._normal = self._normal, None
-        return super()._threshold(scores if normal is None else scores[normal])
+        if self._training is not None:
+            scores = scores[~self._training.damaged.numpy()]
+        return super()._threshold(scores)
+
+    def _score_samples(self, data):
+        rows = self._rows(data, self._memory(data))
+        if self._training is not None:
+            rows.share(self._training)
+        return -self.net_.evaluate(rows)
 
     def _prepare(self, data):
         check_colors(self.image_shape_, "GenCLIP")
@@ -531,7 +556,6 @@ class GenCLIP(
             "smoothing": self.smoothing * max(self.image_size_),
             "top_fraction": self.top_fraction,
             "map_weight": self.map_weight,
-            "mixes": self.class_name_filter == "soft",
         }
         if data is not None and data.damaged is None:
             module = WrittenPrompts(**settings)
@@ -550,6 +574,9 @@ class GenCLIP(
             self.n_vision_tokens,
             joint=self.vision_prompts == "joint",
         )
+        # Parameters may be set to something else afterwards.
+        self._made_with = {name: getattr(self, name) for name in SHAPING}
+        self._n_prompt_tokens = prompts.n_tokens
         return LearnedPrompts(
             prompts,
             widths.image,
@@ -564,17 +591,16 @@ class GenCLIP(
     def _training_rows(self, data):
         masks = data.masks
         if masks is not None:
-            # The shares of larger pixels.
-            masks = torch.from_numpy(to_size(masks, self.image_size_)).float()
+            masks = Rows(masks, self._to_seen_size, keep=False)
         rows = LearningRows(
             *self._seeing(data, by_hand=False),
             damaged=torch.from_numpy(data.damaged),
             masks=masks,
         )
-        return rows.cache(self.cache_size * _MB)
+        self._training = rows.cache(self.cache_size * _MB)
+        return rows
 
     def _rows(self, data, memory=None):
-        memory = self._memory(data) if memory is None else memory
         seeing = self._seeing(data, by_hand=self.query_prompts_ is None)
         return ClipRows(*seeing, memory=memory)
 
@@ -595,15 +621,11 @@ class GenCLIP(
 
     def _check_room(self, texts, clip):
         """Check that prompts and names fit into what the CLIP reads."""
-        n_tokens = texts.words.shape[2]
-        n_vision = self.n_vision_tokens
-        if self.vision_prompts == "joint":
-            n_vision *= len(self.layers_)
-        length = n_tokens + self.n_query_tokens + n_vision
-        if length > clip.context:
+        n_prompt, n_tokens = self._n_prompt_tokens, texts.words.shape[2]
+        if n_prompt + n_tokens > clip.context:
             raise ValueError(
-                f"n_query_tokens is {self.n_query_tokens} and images add {n_vision} "
-                f"tokens to names of up to {n_tokens}; the CLIP reads no more than "
+                f"n_query_tokens and n_vision_tokens make prompts of {n_prompt} tokens "
+                f"before names of up to {n_tokens}; the CLIP reads no more than "
                 f"{clip.context}."
             )
 
@@ -611,7 +633,6 @@ class GenCLIP(
         low, high = self._range
         return (resized(self._images(rows), self.image_size_) - low) / (high - low)
 
-    def _evaluate(self, X, class_names, method):
-        check_is_fitted(self)
-        data = self._validate(X, reset=False, class_names=class_names)
-        return self.net_.evaluate(self._rows(data), method)
+    def _to_seen_size(self, masks):
+        # Shares of the pixels that the CLIP sees.
+        return to_size(masks, self.image_size_)

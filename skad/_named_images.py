@@ -1,6 +1,7 @@
 """Images with the names of what they show, and with what is known of them."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 
@@ -151,7 +152,15 @@ def given_answers(y, masks, shape, n_rows):
             "images with and without. In y, 1 stands for those without beside -1 only, "
             "else 0 does."
         )
-    return (damaged, masks) if damaged.any() else (None, None)
+    if not damaged.any():
+        warnings.warn(
+            "y or masks tell of no image with a defect: nothing is learned, prompts "
+            "that are written by hand are used.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return None, None
+    return damaged, masks
 
 
 def _damaged(y):

@@ -6,10 +6,16 @@ from pathlib import Path
 
 from sklearn.utils.validation import check_is_fitted
 
-from skad._image import check_colors, checked_shape, with_channels
+from skad._deep import chosen_device, seeded
+from skad._image import (
+    check_colors,
+    checked_pixel_range,
+    checked_shape,
+    with_channels,
+)
 
 # Parameters that have to be those that prompts were learned with.
-_PARAMETERS = ("n_query_tokens", "n_vision_tokens", "vision_prompts", "temperature")
+SHAPING = ("n_query_tokens", "n_vision_tokens", "vision_prompts", "temperature")
 # What the files say that they are.
 _FORMAT = "prompts of skad.GenCLIP, 1"
 
@@ -37,14 +43,14 @@ class PromptFilesMixin:
         check_is_fitted(self)
         if self.query_prompts_ is None:
             raise ValueError("prompts were written by hand; there are none to save.")
-        if self.backbone is None:
+        if self._teacher_checksum is None:
             raise ValueError(
-                "backbone is None: the prompts belong to a CLIP that was trained in "
+                "backbone was None: the prompts belong to a CLIP that was trained in "
                 "fit. Train one by skad.vision.train_clip, and give it as backbone."
             )
         facts = {
             "format": _FORMAT,
-            "parameters": {name: getattr(self, name) for name in _PARAMETERS},
+            "parameters": self._made_with,
             "layers": self.layers_,
             "image_size": self.image_size_,
             "image_shape": self.image_shape_,
@@ -54,7 +60,8 @@ class PromptFilesMixin:
         }
         weights = self.net_.module_.state_dict()
         weights = {name: part.cpu().contiguous() for name, part in weights.items()}
-        metadata = {"skad": json.dumps(facts)}
+        # Numbers of NumPy, as a search for parameters gives them, are no JSON.
+        metadata = {"skad": json.dumps(facts, default=lambda number: number.item())}
         _safetensors().torch.save_file(weights, path, metadata=metadata)
 
     def load_prompts(self, path):
@@ -88,16 +95,9 @@ class PromptFilesMixin:
                 "backbone is None; expected the CLIP that prompts were learned with."
             )
         weights, facts = _read(path)
-        given = {name: getattr(self, name) for name in _PARAMETERS}
-        if self.layers is not None:
-            given["layers"] = list(self.layers)
-        for name, value in given.items():
-            learned = {**facts["parameters"], "layers": facts["layers"]}[name]
-            if value != learned:
-                raise ValueError(
-                    f"The prompts in {str(path)!r} were learned with {name}={learned}; "
-                    f"that of this {type(self).__name__} is {value}."
-                )
+        learned = facts["parameters"]
+        own = {name: (getattr(self, name), learned[name]) for name in SHAPING}
+        self._check_same(path, own)
         vars(self).pop("offset_", None)
         clip = self._set_teacher()
         if self._teacher_checksum != facts["clip"]:
@@ -111,20 +111,36 @@ class PromptFilesMixin:
         self.image_shape_ = with_channels(tuple(shape))
         check_colors(self.image_shape_, type(self).__name__)
         self.n_features_in_ = math.prod(self.image_shape_)
+        vars(self).pop("feature_names_in_", None)
         self._set_sizes(clip, facts["image_size"], facts["layers"])
-        self._range = tuple(self.pixel_range or facts["pixel_range"])
-        self._references, self._normal = None, None
+        self._check_same(path, {"layers": (self.layers_, tuple(facts["layers"]))})
+        given = self.pixel_range
+        self._range = checked_pixel_range(
+            facts["pixel_range"] if given is None else given, None
+        )
+        self._references, self._training = None, None
+        self._clip_device = chosen_device(self.device)
         self.net_ = self._restored(weights)
-        self.query_prompts_ = self.net_.module_.prompts.query.detach().cpu().numpy()
+        self._set_query_prompts()
         self.n_iter_, self.history_ = 0, []
         self.offset_ = facts["offset"]
         return self
 
+    def _check_same(self, path, values):
+        for name, (own, learned) in values.items():
+            if own != learned:
+                raise ValueError(
+                    f"The prompts in {str(path)!r} were learned with {name}={learned}; "
+                    f"that of this {type(self).__name__} is {own}."
+                )
+
     def _restored(self, weights):
-        module = self._make_module(None)
-        module.load_state_dict(weights)
         device, seed = self._device_and_seed()
-        return self._make_net(module, device, seed, self.batch_size).initialize()
+        # Prompts are drawn before they are replaced.
+        with seeded(seed, device):
+            module = self._make_module(None)
+            module.load_state_dict(weights)
+            return self._make_net(module, device, seed, self.batch_size).initialize()
 
 
 def _read(path):
@@ -142,7 +158,7 @@ def _read(path):
         raise ValueError(f"{str(path)!r} cannot be read as safetensors: {error}") from (
             error
         )
-    if facts.get("format") != _FORMAT:
+    if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
         raise ValueError(f"{str(path)!r} holds no prompts that GenCLIP wrote.")
     return weights, facts
 

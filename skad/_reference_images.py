@@ -1,6 +1,7 @@
 """A few normal images, as a memory that new ones are compared with."""
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skad._nets._clip_rows import ReferenceTokens
@@ -18,8 +19,8 @@ class ReferenceImagesMixin:
         Parameters
         ----------
         X : array-like of images or None
-            Normal images, at least two of each class. If None, those that were given
-            before are forgotten, and the threshold is again what it was before them.
+            Different normal images, at least two of each class. If None, those that
+            were given before are forgotten, and the threshold is again what it was.
 
         class_names : str or array-like of str of shape (n_samples,), default=None
             What they show. Images to score are then compared with those of the same
@@ -43,17 +44,20 @@ class ReferenceImagesMixin:
             self._references = None
             return self
         data = self._validate(X, reset=False, class_names=class_names)
-        labels, counts = np.unique(data.labels, return_counts=True)
-        if counts.min() < 2:
-            raise ValueError(
-                f"X holds one image of the class {str(labels[counts.argmin()])!r}; "
-                "references are compared with one another, and are at least two of "
-                "each class."
-            )
         references = ReferenceTokens(
             self._rows(data).patches(), None if class_names is None else data.labels
         )
-        others = references.allowed(data.labels).fill_diagonal_(False)
+        _, number = np.unique(data.X, axis=0, return_inverse=True)
+        differ = number.reshape(-1, 1) != number.ravel()
+        others = references.allowed(data.labels) & torch.from_numpy(differ)
+        alone = ~others.any(1)
+        if alone.any():
+            label = str(data.labels[int(alone.nonzero()[0])])
+            raise ValueError(
+                f"X holds one image of the class {label!r}, or the same again; "
+                "references are compared with one another, and are at least two "
+                "different ones of each class."
+            )
         scores = -self.net_.evaluate(self._rows(data, (references, others)))
         self._offset_before = self._own_offset()
         self.offset_ = self._threshold(self._finite(scores))

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skad import GenCLIP, _clip_backbone
+from skad._nets._small_clip import SmallCLIP
 from skad.metrics import get_scorer, pixel_roc_auc_score, roc_auc_score
 from skad.vision import train_clip
 
@@ -122,7 +123,8 @@ def test_without_labels_nothing_is_learned(written):
     assert written.n_iter_ == 0 and written.history_ == []
     assert written.query_prompts_ is None
     assert not list(written.net_.module_.parameters())
-    again = quick(y=np.ones(40), masks=None)
+    with pytest.warns(UserWarning, match="no image with a defect: nothing is learned"):
+        again = quick(y=np.ones(40), masks=None)
     assert_array_equal(again.score_samples(X), written.score_samples(X))
 
 
@@ -167,18 +169,18 @@ def test_names_count_less_where_more_is_asked_of_them(margin, more, kind):
         detector = GenCLIP(
             CLIP, class_name_filter=kind, class_name_margin=min(margin, 2)
         )
-        return detector.fit(X).class_name_weights(X, NAMES)
+        return detector.fit(X).class_name_weights(X, class_names=NAMES)
 
     low, high = weights(margin), weights(margin + more)
     assert (high <= low).all() and (low <= 1).all() and (high >= 0).all()
 
 
 def test_names_that_do_not_count_change_nothing(written):
-    assert_array_equal(written.class_name_weights(X, "object"), 0)
+    assert_array_equal(written.class_name_weights(X, class_names="object"), 0)
     always = quick(y=None, masks=None, class_name_filter=None)
-    assert_array_equal(always.class_name_weights(X, NAMES), 1)
+    assert_array_equal(always.class_name_weights(X, class_names=NAMES), 1)
     never = quick(class_name_margin=2.0)
-    assert_array_equal(never.class_name_weights(X, NAMES), 0)
+    assert_array_equal(never.class_name_weights(X, class_names=NAMES), 0)
     assert_array_equal(
         never.score_samples(X, class_names=NAMES), never.score_samples(X)
     )
@@ -283,6 +285,58 @@ def test_training_goes_on():
     assert_array_equal(begun.query_prompts_, first)
 
 
+def test_what_is_set_after_a_fit_is_obeyed_or_waits():
+    expected = {
+        kind: quick(class_name_filter=kind).class_name_weights(X, class_names=NAMES)
+        for kind in ("hard", "soft")
+    }
+    for before, after in (("hard", "soft"), ("soft", "hard"), ("soft", None)):
+        detector = quick(class_name_filter=before)
+        detector.set_params(class_name_filter=after, n_query_tokens=60)
+        scores = detector.score_samples(X, class_names=NAMES)
+        assert np.isfinite(scores).all()
+        weights = detector.class_name_weights(X, class_names=NAMES)
+        assert_array_equal(weights, expected.get(after, 1.0))
+
+
+def test_prompts_that_were_read_stay_when_training_goes_on():
+    detector = quick(warm_start=True)
+    before = detector.query_prompts_
+    kept = before.copy()
+    detector.fit(X, Y, masks=MASKS)
+    assert_array_equal(before, kept)
+    assert not np.array_equal(detector.query_prompts_, kept)
+
+
+def test_training_in_lower_precision_is_possible():
+    for masks in (MASKS, None):
+        detector = quick(masks=masks, net_params={"autocast": torch.bfloat16})
+        assert np.isfinite(detector.score_samples(X)).all()
+
+
+def test_a_clip_in_half_precision_is_refused():
+    with pytest.raises(ValueError, match="expected float32|cannot take images"):
+        quick(backbone=tiny().double())
+
+
+def test_the_clip_sees_images_once_and_what_it_saw_is_not_kept(monkeypatch):
+    seen = []
+    encode = SmallCLIP.encode_image
+
+    def counted(clip, images, layers):
+        seen.append(len(images))
+        return encode(clip, images, layers)
+
+    monkeypatch.setattr(SmallCLIP, "encode_image", counted)
+    detector = quick()
+    # Each image once, and twice one that sizes are learned from.
+    assert sum(seen) == 42
+    large = quick(np.tile(X, (4, 1, 1)), np.tile(Y, 4), np.tile(MASKS, (4, 1, 1)), "a")
+    assert len(pickle.dumps(large)) == pytest.approx(
+        len(pickle.dumps(detector)), rel=0.1
+    )
+
+
 def test_training_stops_early():
     detector = quick(n_iter_no_change=1, max_epochs=30, lr=0.3)
     assert detector.n_iter_ < 30
@@ -351,14 +405,16 @@ def test_it_is_searched_with_masks_and_names():
         ({"layers": (0, 3)}, "^layers is .* from 1 to 3, and 3, the last layer"),
         ({"layers": (3, 3)}, "^layers is "),
         ({"layers": (1.0, 3)}, "^layers is "),
-        ({"n_query_tokens": 60}, "^n_query_tokens is 60 and images add 2 tokens"),
+        ({"n_query_tokens": 60}, "make prompts of 62 tokens before names"),
         (
             {"n_vision_tokens": 14, "vision_prompts": "joint"},
-            "^n_query_tokens is 3 and images add 42 tokens",
+            "make prompts of 45 tokens before names",
         ),
         ({"pixel_range": (1, 0)}, "^pixel_range is"),
         ({"names": ["a"]}, r"^class_names has shape \(1,\)"),
-        ({"names": "long " * 60}, "^class_names holds a name that makes a text of"),
+        ({"names": "long " * 60}, "is a text of .* tokens; .* Shorten class_names"),
+        ({"layers": 4}, "'layers' parameter"),
+        ({"layers": np.array(4)}, r"^layers is array\(4\); expected"),
         ({"y": -np.ones(40), "masks": None}, "^y or masks say that all images"),
         ({"y": Y[::-1]}, "^y and masks do not go together: image 0"),
         ({"masks": MASKS[:, :16]}, r"^masks has shape \(40, 16, 32\); expected"),

@@ -129,7 +129,11 @@ def test_masks_tell_by_themselves(dtype):
 @pytest.mark.parametrize("y", [None, [1, 1, 1], [0, 0, 0], [False] * 3])
 @pytest.mark.parametrize("masks", [None, masks_of(0, 0, 0)])
 def test_where_no_image_has_a_defect_nothing_is_known(y, masks):
-    assert given_answers(y, masks, SHAPE, 3) == (None, None)
+    if y is None and masks is None:
+        assert given_answers(y, masks, SHAPE, 3) == (None, None)
+        return
+    with pytest.warns(UserWarning, match="tell of no image with a defect: nothing is"):
+        assert given_answers(y, masks, SHAPE, 3) == (None, None)
 
 
 @pytest.mark.parametrize("y", [[-1, -1, -1], [1, 2, 1], [2, 2, 2], [True] * 3])

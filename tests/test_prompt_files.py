@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -42,6 +40,19 @@ def test_prompts_that_were_read_score_as_those_that_were_learned(fitted, path, a
     assert loaded.n_features_in_ == fitted.n_features_in_
 
 
+def test_the_file_tells_how_prompts_were_learned(tmp_path):
+    detector = quick(n_query_tokens=np.int64(2), temperature=np.float64(0.1))
+    scores = detector.score_samples(X)
+    detector.set_params(temperature=0.5, n_query_tokens=9)
+    detector.save_prompts(tmp_path / "prompts.safetensors")
+    params = PARAMS | {"n_query_tokens": 2, "temperature": 0.1, "layers": [3, 1, 2]}
+    loaded = GenCLIP(CLIP, **params | {"pixel_range": np.array(RANGE)})
+    before = torch.get_rng_state()
+    loaded.load_prompts(tmp_path / "prompts.safetensors")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_array_equal(loaded.score_samples(X), scores)
+
+
 def test_references_stay_behind(tmp_path):
     detector = quick()
     offset = detector.offset_
@@ -77,7 +88,9 @@ def test_what_was_read_goes_on_to_be_trained(path):
         ({"n_vision_tokens": 1}, "learned with n_vision_tokens=2; .* is 1"),
         ({"vision_prompts": "joint"}, "learned with vision_prompts=layerwise"),
         ({"temperature": 0.1}, "learned with temperature=0.07"),
-        ({"layers": (2, 3)}, r"learned with layers=\[1, 2, 3\]; .* \[2, 3\]"),
+        ({"layers": (2, 3)}, r"learned with layers=\(1, 2, 3\); .* \(2, 3\)"),
+        ({"pixel_range": (255, 0)}, "^pixel_range is"),
+        ({"pixel_range": (0, 1, 2)}, "^pixel_range is"),
         ({"backbone": make_other_clip}, "learned with another CLIP"),
         ({"image_shape": (4,)}, "^image_shape is"),
         ({"image_shape": (4, 4, 2)}, "^X holds images of 2 channels"),
@@ -99,7 +112,12 @@ def test_files_of_another_kind_are_refused(tmp_path):
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="cannot be read as safetensors"):
         detector.load_prompts(path)
-    for metadata in (None, {"skad": json.dumps({"format": "other"})}, {"skad": "{"}):
+    for metadata in (
+        None,
+        {"skad": '{"format": "other"}'},
+        {"skad": "{"},
+        {"skad": "[1]"},
+    ):
         save_file({"a": torch.zeros(2)}, path, metadata=metadata)
         with pytest.raises(ValueError, match="holds no prompts|cannot be read"):
             detector.load_prompts(path)

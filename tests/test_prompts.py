@@ -64,19 +64,21 @@ NAMES, BY_HAND = (
 )
 
 
-def batch_of(codes=(1, 0, 2, 1), weights=None, seed=0):
+def batch_of(codes=(1, 0, 2, 1), weights=None, seed=0, mixed=False):
     """What `ClipRows` gives, of tokens drawn at random."""
     codes = torch.tensor(codes)
     general = torch.zeros_like(codes)
     shape = (len(codes), 1 + N_PATCHES, IMAGE)
     image = normal(len(codes), BOTH, seed=seed)
-    return {
+    batch = {
         "image": image / image.norm(dim=1, keepdim=True),
         "tokens": [normal(*shape, seed=seed + i + 1) for i in range(N_LAYERS)],
         "weights": torch.ones(len(codes)) if weights is None else weights,
         "named": NAMES.about(codes) | BY_HAND.about(codes),
-        "general": NAMES.about(general) | BY_HAND.about(general),
     }
+    if mixed:
+        batch["general"] = NAMES.about(general) | BY_HAND.about(general)
+    return batch
 
 
 def rows_of(batch, rows):
@@ -100,7 +102,6 @@ def params_of(**changes):
         "smoothing": 0.0,
         "top_fraction": 0.1,
         "map_weight": 0.5,
-        "mixes": False,
         **changes,
     }
 
@@ -399,14 +400,15 @@ def test_distances_from_a_memory_are_added_to_maps(make):
 
 def test_names_that_count_in_part_lie_between_them_and_any_object(make):
     codes, objects = (1, 2, 1, 2), (0, 0, 0, 0)
-    net = make(mixes=True)
+    net = make()
     named, general = (make().layer_maps(batch_of(c)).detach() for c in (codes, objects))
     assert not torch.isclose(named, general).all(3).any()
     weights = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    found = net.layer_maps(batch_of(codes, weights))
+    found = net.layer_maps(batch_of(codes, weights, mixed=True))
     torch.testing.assert_close(found[::2], named[::2])
     torch.testing.assert_close(found[1::2], general[1::2])
-    between = net.layer_maps(batch_of(codes, torch.full((4,), 0.5)))
+    half = torch.full((4,), 0.5)
+    between = net.layer_maps(batch_of(codes, half, mixed=True))
     assert not torch.isclose(between, named).all(3).any()
     assert not torch.isclose(between, general).all(3).any()
 

@@ -61,8 +61,27 @@ def test_one_image_of_a_name_is_too_few(fitted):
     names = np.r_[["lonely"], NORMAL_NAMES[1:]]
     with pytest.raises(ValueError, match="one image of the class 'lonely'"):
         fitted.set_references(NORMAL, class_names=names)
+    with pytest.raises(ValueError, match="or the same again"):
+        fitted.set_references(np.repeat(NORMAL[:1], 3, axis=0))
     assert_array_equal(fitted.score_samples(X), before)
     assert fitted.offset_ == offset
+
+
+def test_references_of_another_name_replace_those_before(fitted):
+    fitted.set_references(NORMAL[:4], class_names="a")
+    weights = fitted.class_name_weights(X, class_names="b")
+    assert weights.shape == (40,)
+    expected = quick().set_references(NORMAL[4:8], class_names="b")
+    fitted.set_references(NORMAL[4:8], class_names="b")
+    assert fitted.offset_ == expected.offset_
+    scores = fitted.score_samples(X, class_names="b")
+    assert_array_equal(scores, expected.score_samples(X, class_names="b"))
+
+
+def test_the_same_image_twice_changes_no_threshold(fitted):
+    offset = fitted.set_references(NORMAL).offset_
+    again = fitted.set_references(np.concatenate([NORMAL, NORMAL])).offset_
+    assert again == pytest.approx(offset, rel=1e-2)
 
 
 def test_references_are_forgotten_where_they_should(fitted):

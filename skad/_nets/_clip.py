@@ -110,11 +110,12 @@ class FrozenCLIP(nn.Module):
     @torch.no_grad()
     def embed(self, texts):
         """Return the vectors of the tokens of texts, and the places of their ends."""
-        ids, ends = self.model.tokenize(list(texts))
+        texts = list(texts)
+        ids, ends = self.model.tokenize(texts)
         if ids.shape[1] > self.context:
             raise ValueError(
-                f"class_names holds a name that makes a text of {ids.shape[1]} tokens; "
-                f"backbone takes {self.context}."
+                f"{max(texts, key=len)!r} is a text of {ids.shape[1]} tokens; "
+                f"backbone takes {self.context}. Shorten class_names."
             )
         device = self.mean.device
         return self.model.embed_tokens(ids.to(device)), ends.to(device)
@@ -160,6 +161,11 @@ class FrozenCLIP(nn.Module):
                 raise ValueError(
                     f"backbone returned {name} of shape {tuple(part.shape)} for an "
                     f"image of {size[0]} x {size[1]} pixels; expected {shape}."
+                )
+            if part.dtype != torch.float32:
+                raise ValueError(
+                    f"backbone returned {name} of {part.dtype}; expected float32. "
+                    "Convert it by its method float()."
                 )
         return widths
 

@@ -9,7 +9,7 @@ OBJECT = "object"
 # The words for images without and with a defect, where prompts are learned.
 STATES = ("good", "damaged")
 # What is written where they are not.
-_TEMPLATES = ("a photo of a {}", "a photo of the {}", "a close-up photo of a {}")
+_TEMPLATES = ("a photo of {a}{}", "a photo of the {}", "a close-up photo of {a}{}")
 _GOOD = ("{}", "good {}", "flawless {}", "perfect {}")
 _DAMAGED = ("damaged {}", "broken {}", "defective {}", "{} with a defect")
 # Images that are looked at at once.
@@ -48,7 +48,7 @@ class NameTexts:
 
     def __init__(self, clip, names, by_hand):
         names = [OBJECT, *names]
-        self.plain = _read(clip, [_TEMPLATES[0].format(name) for name in names])
+        self.plain = _read(clip, [_filled(_TEMPLATES[0], name) for name in names])
         self.by_hand = by_hand
         if by_hand:
             self.written = torch.stack([_written(clip, name) for name in names])
@@ -70,10 +70,15 @@ class NameTexts:
 
 def _written(clip, name):
     texts = [
-        _read(clip, [t.format(s.format(name)) for t in _TEMPLATES for s in states])
+        _read(clip, [_filled(t, s.format(name)) for t in _TEMPLATES for s in states])
         for states in (_GOOD, _DAMAGED)
     ]
     return normalize(torch.stack([part.mean(0) for part in texts]), dim=1)
+
+
+def _filled(template, thing):
+    """Return a text about a thing, with the article that it takes."""
+    return template.format(thing, a="an " if thing[:1].lower() in "aeiou" else "a ")
 
 
 @torch.no_grad()
@@ -169,10 +174,15 @@ class ClipRows(Dataset):
     def __len__(self):
         return len(self.images)
 
+    def share(self, other):
+        """Take what another one, of the same images, has kept."""
+        self._kept = other._kept
+        return self
+
     def cache(self, n_bytes):
         """Keep what the CLIP sees in as many images as fit into some bytes."""
         one = self._seen(slice(0, 1))
-        n_kept = min(len(self), int(n_bytes // sum(part.nbytes for part in one)))
+        n_kept = int(min(len(self), n_bytes // sum(part.nbytes for part in one)))
         kept = [part.new_empty(n_kept, *part.shape[1:]) for part in one]
         for start in range(0, n_kept, _BLOCK):
             chosen = slice(start, min(start + _BLOCK, n_kept))
@@ -242,7 +252,7 @@ class LearningRows(ClipRows):
     damaged : tensor of bool of shape (n_samples,)
         Whether images have a defect.
 
-    masks : tensor of shape (n_samples, height, width) or None
+    masks : Rows or None
         Where it is, as shares of pixels of what the CLIP sees.
     """
 
@@ -299,9 +309,12 @@ class ReferenceTokens:
         """
         far = 0
         for part, references in zip(tokens, self.tokens, strict=True):
-            bank = references.to(part.device).flatten(0, 1).mT
-            cosines = normalize(part[:, 1:], dim=2) @ bank
-            nearest = cosines.unflatten(2, (len(references), -1)).amax(3)
-            ruled_out = ~allowed.to(part.device)[:, None]
-            far = far + 1 - nearest.masked_fill(ruled_out, -1).amax(2)
+            patches = normalize(part[:, 1:], dim=2)
+            nearest = torch.full_like(patches[..., 0], -1)
+            # One at a time: the cosines with all of them may take gigabytes.
+            for i, reference in enumerate(references.to(part.device)):
+                cosines = (patches @ reference.mT).amax(2)
+                known = allowed[:, i, None].to(part.device)
+                nearest = torch.where(known, nearest.maximum(cosines), nearest)
+            far = far + 1 - nearest
         return far / len(tokens)

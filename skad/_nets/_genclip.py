@@ -10,6 +10,9 @@ from skad._nets._mddnet import smoothed
 from skad._nets._pixel_losses import pixel_loss
 from skad._nets._pyramids import ScheduledNet
 
+# The least probability whose logarithm is taken.
+_EPS = 1e-6
+
 
 class TextMaps(nn.Module):
     """Base of what compares tokens of images with texts for both states.
@@ -37,9 +40,6 @@ class TextMaps(nn.Module):
 
     map_weight : float
         How much that counts, from 0 to 1, against the image as a whole.
-
-    mixes : bool
-        Whether names may count in part.
     """
 
     def __init__(
@@ -51,7 +51,6 @@ class TextMaps(nn.Module):
         smoothing,
         top_fraction,
         map_weight,
-        mixes,
     ):
         super().__init__()
         self.size = size
@@ -59,7 +58,6 @@ class TextMaps(nn.Module):
         self.temperature = temperature
         self.smoothing, self.top_fraction = smoothing, top_fraction
         self.map_weight = map_weight
-        self.mixes = mixes
         self._held = None
 
     def hold(self, clip):
@@ -144,7 +142,7 @@ class TextMaps(nn.Module):
     def _texts(self, batch, asked):
         """Return texts; where names count in part, what lies between two of them."""
         named = asked(batch["named"])
-        if not self.mixes:
+        if "general" not in batch:
             return named
         weights = batch["weights"][:, None, None]
         general = asked(batch["general"])
@@ -263,7 +261,8 @@ class LearnedPrompts(TextMaps):
         """
         patches, loss = self._patches(batch), 0
         for weight, texts in self._asked(batch, 1.0, self.query_loss_weight):
-            maps = self._maps(patches, texts)
+            # In full precision, whatever they were computed in.
+            maps = [part.float() for part in self._maps(patches, texts)]
             if masks is None:
                 parts = [self._weak_loss(part, damaged) for part in maps]
             else:
@@ -274,7 +273,8 @@ class LearnedPrompts(TextMaps):
 
     def _weak_loss(self, logits, damaged):
         top = self._top_mean(logits.softmax(1)[:, 1])
-        return F.binary_cross_entropy(top, damaged.to(top.dtype))
+        own = torch.where(damaged, top, 1 - top)
+        return -own.clamp_min(_EPS).log().mean()
 
     def _branches(self, batch):
         return self._asked(batch, self.branch_weight, 1 - self.branch_weight)

@@ -27,8 +27,11 @@ class HuggingFaceCLIP(nn.Module):
 
     Raises
     ------
+    TypeError
+        If the tokenizer cannot be called as one of transformers.
+
     ValueError
-        If the tokenizer does not tell words apart.
+        If it does not tell words apart.
 
     Examples
     --------
@@ -43,7 +46,13 @@ class HuggingFaceCLIP(nn.Module):
     def __init__(self, model, tokenizer, *, mean=None, std=None):
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
-        good, damaged = self.tokenize(["good", "damaged"])[0].tolist()
+        try:
+            good, damaged = self.tokenize(["good", "damaged"])[0].tolist()
+        except (TypeError, KeyError) as error:
+            raise TypeError(
+                f"tokenizer is {type(tokenizer).__name__}, which cannot be called as "
+                f"the tokenizer of a CLIP: {error}."
+            ) from error
         if good == damaged:
             # As a tokenizer without its files does, of which nothing else tells.
             raise ValueError("the tokenizer reads 'good' and 'damaged' alike.")

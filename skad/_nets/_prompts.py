@@ -42,6 +42,14 @@ class Prompts(nn.Module):
             for _ in range(n_layers if n_vision else 0)
         )
 
+    @property
+    def n_tokens(self):
+        """The number of tokens that come before words, at most."""
+        n_images = len(self.vision) if self.joint else min(len(self.vision), 1)
+        width = self.query.shape[2]
+        n_vision = self.vision[0][1].out_features // width if self.vision else 0
+        return self.query.shape[1] + n_images * n_vision
+
     def forward(self, clip, words, ends, tokens=None):
         """Return texts for both states, of length one.
 

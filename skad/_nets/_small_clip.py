@@ -129,8 +129,8 @@ class SmallCLIP(nn.Module):
     def tokenize(self, texts):
         """Return the ids of words, of shape (n_texts, length), and where texts end."""
         rows = [
-            [START, *(self.ids.get(w, UNKNOWN) for w in _WORD.findall(t.lower())), END]
-            for t in texts
+            [START, *(self.ids.get(word, UNKNOWN) for word in _words(text)), END]
+            for text in texts
         ]
         length = max(map(len, rows))
         ids = torch.tensor([row + [PADDING] * (length - len(row)) for row in rows])
@@ -190,12 +190,17 @@ class SmallCLIP(nn.Module):
 
 def n_tokens(text):
     """Return the number of tokens of a text, with those that begin and end it."""
-    return len(_WORD.findall(text.lower())) + 2
+    return len(_words(text)) + 2
 
 
 def words_of(texts):
     """Return all words of texts, in order."""
-    return sorted({word for text in texts for word in _WORD.findall(text.lower())})
+    return sorted({word for text in texts for word in _words(text)})
+
+
+def _words(text):
+    # One article: few captions would hardly teach that both mean the same.
+    return ["a" if w == "an" else w for w in _WORD.findall(text.lower())]
 
 
 def _stem(width, n_halvings):

@@ -16,10 +16,10 @@ _GENERAL_SHARE = 0.25
 _GOOD = ("good", "flawless", "perfect", "intact")
 _DAMAGED = ("damaged", "defective", "broken", "flawed")
 _TEMPLATES = (
-    "a photo of a {}",
-    "a {}",
-    "a picture of a {}",
-    "a close-up photo of a {}",
+    "a photo of {} {}",
+    "{} {}",
+    "a picture of {} {}",
+    "a close-up photo of {} {}",
 )
 
 
@@ -110,4 +110,5 @@ def _caption(label, kind, rng):
     state = rng.choice(_GOOD if label == 1 else _DAMAGED)
     general = rng.uniform() < _GENERAL_SHARE
     name = rng.choice(_GENERAL) if general else NAMES[kind]
-    return rng.choice(_TEMPLATES).format(f"{state} {name}")
+    article = "an" if state == "intact" else "a"
+    return rng.choice(_TEMPLATES).format(article, f"{state} {name}")

@@ -81,7 +81,7 @@ def train_clip(
         Number of passes over the images.
 
     batch_size : int, default=64
-        Most images in a batch, which are told from one another.
+        Most images in a batch, which are told from one another; 2 or more.
 
     lr : float, default=0.001
         Highest learning rate, after a fifth of the training.
@@ -134,8 +134,12 @@ def train_clip(
         "n_dims": n_dims,
         "context": context,
     }
-    _check_sizes(sizes, max_epochs=max_epochs, batch_size=batch_size)
+    _check_sizes(sizes)
+    check_scalar(max_epochs, "max_epochs", Integral, min_val=1)
+    check_scalar(batch_size, "batch_size", Integral, min_val=2)
     check_scalar(lr, "lr", Real, min_val=0, include_boundaries="neither")
+    check_scalar(augment, "augment", (bool, np.bool_))
+    check_scalar(verbose, "verbose", Integral)
     X = np.asanyarray(X)
     if X.ndim not in (3, 4):
         raise ValueError(
@@ -166,8 +170,8 @@ def train_clip(
     return training.fit_clip(Rows(X, converted), captions)
 
 
-def _check_sizes(sizes, **others):
-    for name, value in {**sizes, **others}.items():
+def _check_sizes(sizes):
+    for name, value in sizes.items():
         check_scalar(value, name, Integral, min_val=1)
     patch_size, image_size = sizes["patch_size"], sizes["image_size"]
     if patch_size & (patch_size - 1) or patch_size < 2:
@@ -185,16 +189,23 @@ def _check_sizes(sizes, **others):
 
 
 def _checked_captions(captions, n_rows, context):
+    if isinstance(captions, (list, tuple)):
+        # Numbers beside texts would become texts.
+        captions = np.array(captions, dtype=object)
     captions = np.asarray(captions)
     check_consistent_length(np.empty(n_rows), captions)
     wrong = [c for c in captions.tolist() if not isinstance(c, str) or not c.strip()]
     if captions.ndim != 1 or wrong:
         given = wrong[0] if wrong else captions.shape
         raise ValueError(f"captions is or holds {given!r}; expected a text per image.")
+    if len(set(captions.tolist())) < 2:
+        raise ValueError(
+            "captions are all the same; a CLIP learns to tell different ones apart."
+        )
     longest = max(captions.tolist(), key=n_tokens)
     if n_tokens(longest) > context:
         raise ValueError(
             f"captions holds one of {n_tokens(longest)} tokens, {longest[:40]!r}; "
             f"context is {context}."
         )
-    return captions
+    return captions.astype(str)

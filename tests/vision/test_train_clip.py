@@ -136,6 +136,10 @@ def test_images_of_another_size_are_resized():
         ({"text_width": 2}, "^text_width is 2; expected a multiple of 4"),
         ({"n_layers": 0}, "^n_layers == 0"),
         ({"max_epochs": 0}, "^max_epochs == 0"),
+        ({"batch_size": 1}, "^batch_size == 1"),
+        ({"captions": ["a bar"] * 24}, "^captions are all the same"),
+        ({"captions": [*CAPTIONS[:23], 3]}, "^captions is or holds 3"),
+        ({"captions": [*CAPTIONS[:23], np.nan]}, "^captions is or holds nan"),
         ({"lr": 0.0}, "^lr == 0.0"),
         ({"pixel_range": (1, 0)}, "^pixel_range is"),
         ({"device": "nowhere"}, "^device is 'nowhere'"),
@@ -146,6 +150,11 @@ def test_wrong_input_is_named(params, message):
         train(**params)
 
 
-def test_a_number_of_another_type_is_named():
-    with pytest.raises(TypeError, match="^n_dims must be an instance of"):
-        train(n_dims=2.5)
+@pytest.mark.parametrize(
+    "params", [{"n_dims": 2.5}, {"augment": "no"}, {"verbose": "x"}]
+)
+def test_a_value_of_another_type_is_named(params):
+    with pytest.raises(
+        TypeError, match=f"^{next(iter(params))} must be an instance of"
+    ):
+        train(**params)
