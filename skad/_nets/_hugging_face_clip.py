@@ -35,12 +35,30 @@ class HuggingFaceCLIP(nn.Module):
 
     Examples
     --------
+    A model of random weights, and a tokenizer that reads eight letters; those of a
+    CLIP come from its directory by ``from_pretrained``.
+
+    >>> import torch
     >>> from skad.vision import HuggingFaceCLIP
-    >>> from transformers import CLIPConfig, CLIPModel  # doctest: +SKIP
-    >>> from transformers import CLIPTokenizer  # doctest: +SKIP
-    >>> model = CLIPModel.from_pretrained("models/clip")  # doctest: +SKIP
-    >>> tokenizer = CLIPTokenizer.from_pretrained("models/clip")  # doctest: +SKIP
-    >>> clip = HuggingFaceCLIP(model, tokenizer)  # doctest: +SKIP
+    >>> from transformers import CLIPConfig, CLIPModel
+    >>> def tokenizer(texts, **options):
+    ...     ids = [[1, *text.encode()[:8].ljust(8), 2] for text in texts]
+    ...     ids = torch.tensor(ids)
+    ...     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    >>> sizes = {
+    ...     "hidden_size": 16,
+    ...     "intermediate_size": 16,
+    ...     "num_attention_heads": 2,
+    ...     "num_hidden_layers": 2,
+    ... }
+    >>> config = CLIPConfig(
+    ...     text_config={**sizes, "vocab_size": 128},
+    ...     vision_config={**sizes, "image_size": 16, "patch_size": 8},
+    ...     projection_dim=8,
+    ... )
+    >>> clip = HuggingFaceCLIP(CLIPModel(config), tokenizer)
+    >>> clip.n_layers, clip.context
+    (2, 77)
     """
 
     def __init__(self, model, tokenizer, *, mean=None, std=None):
