@@ -172,6 +172,23 @@ def test_fewer_rows_than_a_batch_are_trained_on():
     assert np.abs(weights(detector)[name] - weights(untrained)[name]).max() > 0.01
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_rows_are_converted_once_or_as_they_are_read(keep):
+    read = []
+
+    def convert(block):
+        read.append(len(block))
+        return 2 * block
+
+    X = np.arange(10.0)[:, np.newaxis]
+    rows = Rows(X, convert, keep=keep)
+    assert read == ([10] if keep else [])
+    for index in (slice(2, 5), torch.tensor([7, 3, 7])):
+        assert_array_equal(rows[index].numpy(), 2 * X[np.arange(10)[index]])
+    # A row that is wanted twice is read once.
+    assert read == ([10] if keep else [3, 2])
+
+
 def test_batches_are_of_nearly_equal_size_and_hold_every_row_once():
     rows = Rows(np.arange(65.0)[:, None], lambda block: block)
     torch_state = torch.get_rng_state()
