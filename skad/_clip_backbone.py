@@ -1,24 +1,31 @@
 """The CLIP of an estimator: made or trained, and what it is shown."""
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from skad._backbone import BackboneMixin
 from skad._deep import chosen_device
+from skad._image import resized, to_size
 from skad._nets._clip import FrozenCLIP, load_clip
+from skad._nets._clip_rows import ClipRows, LearningRows, NameFilter, NameTexts
+from skad._nets._rows import Rows
 from skad.datasets import make_captioned_surfaces
 from skad.vision import train_clip
 
 # Images that a CLIP is trained on, where none is given.
 _N_CAPTIONED = 2000
+# Bytes of a megabyte.
+_MB = 2**20
 
 
 class ClipMixin(BackboneMixin):
     """Mixin for estimators whose ``backbone`` is a CLIP.
 
-    The estimator has the parameters ``backbone_epochs``, ``image_size`` and ``layers``,
-    and learns the attributes ``image_size_`` and ``layers_``. Its net has a method
-    ``hold(clip)``.
+    The estimator has the parameters ``backbone_epochs``, ``image_size``, ``layers``,
+    ``class_name_filter``, ``class_name_margin`` and ``cache_size``, and learns the
+    attributes ``image_size_`` and ``layers_``. Its data are `NamedImages`, and its net
+    has a method ``hold(clip)``.
     """
 
     def _load_backbone(self):
@@ -69,6 +76,55 @@ class ClipMixin(BackboneMixin):
         if net is not None:
             net.module_.hold(clip)
         return clip
+
+    def _training_rows(self, data):
+        masks = data.masks
+        if masks is not None:
+            masks = Rows(masks, self._to_seen_size, keep=False)
+        rows = LearningRows(
+            *self._seeing(data, by_hand=False),
+            damaged=torch.from_numpy(data.damaged),
+            masks=masks,
+        )
+        self._training = rows.cache(self.cache_size * _MB)
+        return rows
+
+    def _rows(self, data, memory=None):
+        seeing = self._seeing(data, by_hand=self.query_prompts_ is None)
+        return ClipRows(*seeing, memory=memory)
+
+    def _seeing(self, data, by_hand):
+        """Return what `ClipRows` takes: images, a CLIP, and what to ask."""
+        clip = self._connected_clip()
+        texts = NameTexts(clip, data.names, by_hand)
+        if not by_hand:
+            self._check_room(texts, clip)
+        return (
+            Rows(data.X, self._net_input, keep=False),
+            clip,
+            self.layers_,
+            texts,
+            torch.from_numpy(data.codes),
+            NameFilter(self.class_name_filter, self.class_name_margin),
+        )
+
+    def _check_room(self, texts, clip):
+        """Check that prompts and names fit into what the CLIP reads."""
+        n_prompt, n_tokens = self._n_prompt_tokens, texts.words.shape[2]
+        if n_prompt + n_tokens > clip.context:
+            raise ValueError(
+                f"n_query_tokens and n_vision_tokens make prompts of {n_prompt} tokens "
+                f"before names of up to {n_tokens}; the CLIP reads no more than "
+                f"{clip.context}."
+            )
+
+    def _net_input(self, rows):
+        low, high = self._range
+        return (resized(self._images(rows), self.image_size_) - low) / (high - low)
+
+    def _to_seen_size(self, masks):
+        # Shares of the pixels that the CLIP sees.
+        return to_size(masks, self.image_size_)
 
 
 def _checked_layers(layers, n_layers):

@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
-from skad._deep import TrainingMixin
 from skad._nets._captions import CaptionRows
-from skad._nets._pyramids import Given, ScheduledNet
 from skad._nets._small_clip import SmallCLIP, words_of
+from skad._scheduled_training import ScheduledTraining
 
 # Images that mean and deviation of colours are taken from.
 _MAX_REFERENCE = 2048
@@ -14,7 +13,7 @@ _MAX_REFERENCE = 2048
 _LEAST_STD = 1e-3
 
 
-class CLIPTraining(TrainingMixin):
+class CLIPTraining(ScheduledTraining):
     """How a small CLIP learns which image belongs to which caption.
 
     Parameters
@@ -25,35 +24,14 @@ class CLIPTraining(TrainingMixin):
     augment : bool
         Whether images are mirrored by chance.
 
-    max_epochs, batch_size, lr, device, random_state, verbose
-        As for every training.
+    **training
+        As of `ScheduledTraining`.
     """
 
-    _net_cls = ScheduledNet
-    _criterion = Given
-    n_iter_no_change = None
-    net_params = None
-
-    def __init__(
-        self,
-        sizes,
-        augment,
-        *,
-        max_epochs,
-        batch_size,
-        lr,
-        device,
-        random_state,
-        verbose,
-    ):
+    def __init__(self, sizes, augment, **training):
+        super().__init__(**training)
         self.sizes = sizes
         self.augment = augment
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit_clip(self, images, captions):
         """Return a CLIP.

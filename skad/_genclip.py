@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,20 +12,14 @@ from skad._image import (
     ImageMixin,
     check_colors,
     checked_pixel_range,
-    resized,
     to_size,
 )
 from skad._named_images import NamedImages, given_answers, given_names
-from skad._nets._clip_rows import ClipRows, LearningRows, NameFilter, NameTexts
 from skad._nets._genclip import LearnedPrompts, PromptNet, WrittenPrompts
 from skad._nets._prompts import Prompts
 from skad._nets._pyramids import Given
-from skad._nets._rows import Rows
 from skad._prompt_files import SHAPING, PromptFilesMixin
 from skad._reference_images import ReferenceImagesMixin
-
-# Bytes of a megabyte.
-_MB = 2**20
 
 
 class GenCLIP(
@@ -587,52 +580,3 @@ class GenCLIP(
             image_loss_weight=self.image_loss_weight,
             **settings,
         )
-
-    def _training_rows(self, data):
-        masks = data.masks
-        if masks is not None:
-            masks = Rows(masks, self._to_seen_size, keep=False)
-        rows = LearningRows(
-            *self._seeing(data, by_hand=False),
-            damaged=torch.from_numpy(data.damaged),
-            masks=masks,
-        )
-        self._training = rows.cache(self.cache_size * _MB)
-        return rows
-
-    def _rows(self, data, memory=None):
-        seeing = self._seeing(data, by_hand=self.query_prompts_ is None)
-        return ClipRows(*seeing, memory=memory)
-
-    def _seeing(self, data, by_hand):
-        """Return what `ClipRows` takes: images, a CLIP, and what to ask."""
-        clip = self._connected_clip()
-        texts = NameTexts(clip, data.names, by_hand)
-        if not by_hand:
-            self._check_room(texts, clip)
-        return (
-            Rows(data.X, self._net_input, keep=False),
-            clip,
-            self.layers_,
-            texts,
-            torch.from_numpy(data.codes),
-            NameFilter(self.class_name_filter, self.class_name_margin),
-        )
-
-    def _check_room(self, texts, clip):
-        """Check that prompts and names fit into what the CLIP reads."""
-        n_prompt, n_tokens = self._n_prompt_tokens, texts.words.shape[2]
-        if n_prompt + n_tokens > clip.context:
-            raise ValueError(
-                f"n_query_tokens and n_vision_tokens make prompts of {n_prompt} tokens "
-                f"before names of up to {n_tokens}; the CLIP reads no more than "
-                f"{clip.context}."
-            )
-
-    def _net_input(self, rows):
-        low, high = self._range
-        return (resized(self._images(rows), self.image_size_) - low) / (high - low)
-
-    def _to_seen_size(self, masks):
-        # Shares of the pixels that the CLIP sees.
-        return to_size(masks, self.image_size_)

@@ -2,16 +2,16 @@
 
 import torch
 
-from skad._deep import TrainingMixin
 from skad._nets._backbones import Teacher
 from skad._nets._mddnet import Usual, learn_moments
-from skad._nets._pyramids import DefectFinder, Given, ScheduledNet, SmallPyramid
+from skad._nets._pyramids import DefectFinder, SmallPyramid
+from skad._scheduled_training import ScheduledTraining
 
 # Images that mean and deviation are added up of at once.
 _BLOCK = 64
 
 
-class TeacherTraining(TrainingMixin):
+class TeacherTraining(ScheduledTraining):
     """How a small pyramid becomes a teacher: it learns to find synthetic defects.
 
     Parameters
@@ -25,37 +25,15 @@ class TeacherTraining(TrainingMixin):
     augment : bool
         Whether images are mirrored by chance.
 
-    max_epochs, batch_size, lr, device, random_state, verbose
-        As for every training.
+    **training
+        As of `ScheduledTraining`.
     """
 
-    _net_cls = ScheduledNet
-    _criterion = Given
-    n_iter_no_change = None
-    net_params = None
-
-    def __init__(
-        self,
-        channels,
-        defect_probability,
-        augment,
-        *,
-        max_epochs,
-        batch_size,
-        lr,
-        device,
-        random_state,
-        verbose,
-    ):
+    def __init__(self, channels, defect_probability, augment, **training):
+        super().__init__(**training)
         self.channels = channels
         self.defect_probability = defect_probability
         self.augment = augment
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit_teacher(self, images):
         """Return a teacher.

@@ -81,6 +81,11 @@ def batch_of(codes=(1, 0, 2, 1), weights=None, seed=0, mixed=False):
     return batch
 
 
+def layer_maps(net, batch):
+    """How likely pixels are damaged by each layer, before layers become one map."""
+    return net._layer_maps(batch, net._branches(batch))
+
+
 def rows_of(batch, rows):
     if isinstance(batch, dict):
         return {name: rows_of(part, rows) for name, part in batch.items()}
@@ -251,7 +256,7 @@ def test_maps_are_means_over_branches_of_each_layer(joint, n_vision):
         weight * damaged_share(brute_logits(patches, texts), 2)
         for weight, texts in zip(weights, branches, strict=True)
     )
-    found = net.layer_maps(batch)
+    found = layer_maps(net, batch)
     assert found.shape == (4, N_LAYERS, *SIZE)
     assert_allclose(array(found), np.moveaxis(expected, 1, 0), rtol=1e-4, atol=1e-5)
     assert_allclose(
@@ -284,7 +289,7 @@ def test_at_least_one_pixel_counts(top_fraction, n_top):
 @pytest.mark.parametrize("joint", [False, True])
 @pytest.mark.parametrize("n_vision", [0, N_VISION])
 def test_maps_of_different_layers_differ(joint, n_vision):
-    maps = made(n_vision, joint).layer_maps(batch_of()).detach()
+    maps = layer_maps(made(n_vision, joint), batch_of()).detach()
     for i in range(N_LAYERS):
         for j in range(i):
             assert (maps[:, i] - maps[:, j]).abs().amax((1, 2)).min() > 0.01
@@ -294,9 +299,9 @@ def test_maps_of_different_layers_differ(joint, n_vision):
 @pytest.mark.parametrize("joint", [False, True])
 def test_the_patches_of_a_layer_change_the_map_of_that_layer_only(joint, layer):
     net, batch = made(joint=joint), batch_of()
-    before = net.layer_maps(batch)
+    before = layer_maps(net, batch)
     batch["tokens"][layer][:, 1:] = normal(4, N_PATCHES, IMAGE, seed=9)
-    changed = (net.layer_maps(batch) != before).any(0).flatten(1).any(1)
+    changed = (layer_maps(net, batch) != before).any(0).flatten(1).any(1)
     assert changed.tolist() == [i == layer for i in range(N_LAYERS)]
 
 
@@ -304,35 +309,37 @@ def test_the_patches_of_a_layer_change_the_map_of_that_layer_only(joint, layer):
 @pytest.mark.parametrize("joint", [False, True])
 def test_the_image_by_a_layer_is_in_the_prompt_of_that_layer_or_of_all(joint, layer):
     net, batch = made(joint=joint, branch_weight=1.0), batch_of()
-    before = net.layer_maps(batch)
+    before = layer_maps(net, batch)
     batch["tokens"][layer][:, 0] = normal(4, IMAGE, seed=9)
-    changed = (net.layer_maps(batch) != before).any(0).flatten(1).any(1)
+    changed = (layer_maps(net, batch) != before).any(0).flatten(1).any(1)
     assert changed.tolist() == [joint or i == layer for i in range(N_LAYERS)]
 
 
 def test_the_query_alone_does_not_see_images():
     net, batch = made(branch_weight=0.0), batch_of()
-    before = net.layer_maps(batch)
+    before = layer_maps(net, batch)
     for part in batch["tokens"]:
         part[:, 0] = normal(4, IMAGE, seed=9)
-    assert torch.equal(net.layer_maps(batch), before)
+    assert torch.equal(layer_maps(net, batch), before)
 
 
 def test_the_map_of_a_patch_is_where_the_patch_is():
     net, batch = made(), batch_of(codes=(0,))
-    before = net.layer_maps(batch)
+    before = layer_maps(net, batch)
     # The patch of the last row and the first column.
     batch["tokens"][0][:, 1 + 4] = normal(1, IMAGE, seed=9)
-    change = (net.layer_maps(batch) - before).abs()[0, 0]
+    change = (layer_maps(net, batch) - before).abs()[0, 0]
     assert change[8:, :4].mean() > 0 and change[9:, :2].min() > 0
     # What lies beyond the middles of those beside it.
     assert not change[:6].any() and not change[:, 6:].any()
 
 
-@pytest.mark.parametrize("method", ["layer_maps", "anomaly_map", "anomaly_score"])
+@pytest.mark.parametrize(
+    "method", [layer_maps, LearnedPrompts.anomaly_map, LearnedPrompts.anomaly_score]
+)
 def test_the_weight_of_a_branch_goes_from_one_to_the_other(method):
     maps = [
-        array(getattr(made(branch_weight=weight, map_weight=0.0), method)(batch_of()))
+        array(method(made(branch_weight=weight, map_weight=0.0), batch_of()))
         for weight in (0.0, 0.5, 1.0)
     ]
     assert_allclose(maps[1], (maps[0] + maps[2]) / 2, rtol=1e-5)
@@ -394,28 +401,30 @@ def test_distances_from_a_memory_are_added_to_maps(make):
     added = down @ array(batch["distances"]).reshape(4, *GRID) @ across.T
     found = array(make().anomaly_map(batch))
     assert_allclose(found, without + added, rtol=1e-4, atol=1e-5)
-    layers = make().layer_maps(batch).detach()
+    layers = layer_maps(make(), batch).detach()
     assert layers.max() <= 1
 
 
 def test_names_that_count_in_part_lie_between_them_and_any_object(make):
     codes, objects = (1, 2, 1, 2), (0, 0, 0, 0)
     net = make()
-    named, general = (make().layer_maps(batch_of(c)).detach() for c in (codes, objects))
+    named, general = (
+        layer_maps(make(), batch_of(c)).detach() for c in (codes, objects)
+    )
     assert not torch.isclose(named, general).all(3).any()
     weights = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    found = net.layer_maps(batch_of(codes, weights, mixed=True))
+    found = layer_maps(net, batch_of(codes, weights, mixed=True))
     torch.testing.assert_close(found[::2], named[::2])
     torch.testing.assert_close(found[1::2], general[1::2])
     half = torch.full((4,), 0.5)
-    between = net.layer_maps(batch_of(codes, half, mixed=True))
+    between = layer_maps(net, batch_of(codes, half, mixed=True))
     assert not torch.isclose(between, named).all(3).any()
     assert not torch.isclose(between, general).all(3).any()
 
 
 def test_names_that_do_not_mix_count_in_full(make):
     one, other = (batch_of(weights=torch.full((4,), w)) for w in (1.0, 0.3))
-    assert torch.equal(make().layer_maps(one), make().layer_maps(other))
+    assert torch.equal(layer_maps(make(), one), layer_maps(make(), other))
     assert torch.equal(make().name_weights(other), other["weights"])
 
 
@@ -424,7 +433,7 @@ def test_written_texts_are_compared_with_patches_of_the_last_layer():
     patches = [array(CLIP.model.project(batch["tokens"][-1][:, 1:]))]
     texts = array(batch["named"]["written"])[None]
     expected = damaged_share(brute_logits(patches, texts), 2)
-    found = written().layer_maps(batch)
+    found = layer_maps(written(), batch)
     assert found.shape == (4, 1, *SIZE)
     assert_allclose(array(found), np.moveaxis(expected, 1, 0), rtol=1e-4, atol=1e-5)
     whole = np.einsum("nd,nsd->ns", array(batch["image"]), texts[0]) / TEMPERATURE

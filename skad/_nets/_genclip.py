@@ -72,21 +72,6 @@ class TextMaps(nn.Module):
     def __getstate__(self):
         return {**super().__getstate__(), "_held": None}
 
-    def layer_maps(self, batch):
-        """Return how likely pixels are damaged, by each layer.
-
-        Parameters
-        ----------
-        batch : dict
-            What `ClipRows` gives.
-
-        Returns
-        -------
-        maps : tensor of shape (n_samples, n_layers, height, width)
-            Probabilities, as means of all branches.
-        """
-        return self._layer_maps(batch, self._branches(batch))
-
     def anomaly_map(self, batch):
         """Return where images are anomalous.
 
@@ -126,6 +111,7 @@ class TextMaps(nn.Module):
         return batch["weights"]
 
     def _layer_maps(self, batch, branches):
+        """Return how likely pixels are damaged by each layer, as means of branches."""
         patches, maps = self._patches(batch), 0
         for weight, texts in branches:
             layers = [logits.softmax(1)[:, 1] for logits in self._maps(patches, texts)]
