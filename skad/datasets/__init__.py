@@ -1,6 +1,7 @@
 """Data with known anomalies: shipped, read from a folder, or generated."""
 
 from skad.datasets._captioned_surfaces import make_captioned_surfaces
+from skad.datasets._moving_digits import make_moving_digits
 from skad.datasets._network_events import inject_network_events
 from skad.datasets._npz import list_npz, load_npz
 from skad.datasets._one_against_rest import one_against_rest
@@ -20,6 +21,7 @@ __all__ = [
     "load_npz",
     "make_brain_phantom",
     "make_captioned_surfaces",
+    "make_moving_digits",
     "make_planted_anomalies",
     "make_radio_network",
     "make_sensor_series",
