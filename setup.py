@@ -14,9 +14,17 @@ VERSION = re.search(
 PLOT = ["matplotlib>=3.8"]
 PYOD = ["pyod>=3.6"]
 TABLE = ["pandas>=2.2", "pyarrow>=15"]
+VIDEO = ["av>=14"]
 VISION = ["safetensors>=0.5", "transformers>=5"]
 BENCHMARK = [*PLOT, *PYOD, *TABLE, "jinja2>=3.1"]
-TEST = [*BENCHMARK, *VISION, "hypothesis>=6.100", "numpydoc>=1.8", "pytest>=8.3"]
+TEST = [
+    *BENCHMARK,
+    *VIDEO,
+    *VISION,
+    "hypothesis>=6.100",
+    "numpydoc>=1.8",
+    "pytest>=8.3",
+]
 DOC = [
     *BENCHMARK,
     "numpydoc>=1.8",
@@ -61,6 +69,7 @@ setup(
         "pyod": PYOD,
         "table": TABLE,
         "test": TEST,
+        "video": VIDEO,
         "vision": VISION,
     },
 )

@@ -9,7 +9,7 @@ import pytest
 import skad
 
 # scikit-learn itself loads pandas where it finds it, hence not among these.
-OPTIONAL = {"matplotlib", "pyod", "safetensors", "transformers"}
+OPTIONAL = {"av", "matplotlib", "pyod", "safetensors", "transformers"}
 HEAVY = OPTIONAL | {"numba", "skorch", "torch"}
 # `import skad` loads not even these: it costs next to nothing.
 ANY = HEAVY | {"joblib", "numpy", "pandas", "scipy", "sklearn"}

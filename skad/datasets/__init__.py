@@ -1,6 +1,7 @@
 """Data with known anomalies: shipped, read from a folder, or generated."""
 
 from skad.datasets._captioned_surfaces import make_captioned_surfaces
+from skad.datasets._frames import load_frames
 from skad.datasets._moving_digits import make_moving_digits
 from skad.datasets._network_events import inject_network_events
 from skad.datasets._npz import list_npz, load_npz
@@ -18,6 +19,7 @@ __all__ = [
     "list_datasets",
     "list_npz",
     "load_dataset",
+    "load_frames",
     "load_npz",
     "make_brain_phantom",
     "make_captioned_surfaces",

@@ -84,15 +84,18 @@ def list_npz(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"folder={str(folder)!r} is not a folder.")
-    paths = sorted(folder.glob("*.npz"), key=_by_name)
+    paths = sorted(folder.glob("*.npz"), key=by_name)
     if not paths:
         raise ValueError(f"folder={str(folder)!r} has no .npz files.")
     return paths
 
 
-def _by_name(path):
+def by_name(path):
+    """Return what paths are sorted by: their names, with numbers by value."""
     parts = re.split(r"(\d+)", path.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    key = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    # Zeros in front of a number are no reason to leave the order to chance.
+    return key, path.name
 
 
 def _read(path):
