@@ -16,6 +16,7 @@ _ESTIMATORS = {
     "GenCLIP": "skad._genclip",
     "M2AD": "skad._m2ad",
     "MDDNet": "skad._mddnet",
+    "MiddleFramePredictor": "skad._middle_frame_predictor",
     "TransDe": "skad._transde",
     "UnsupervisedRandomForest": "skad._unsupervised_random_forest",
 }

@@ -35,6 +35,7 @@ from skad import (
     DConAD,
     GenCLIP,
     MDDNet,
+    MiddleFramePredictor,
     TransDe,
     UnsupervisedRandomForest,
 )
@@ -108,6 +109,18 @@ ESTIMATORS = [
     ),
     MDDNet(
         channels=(4, 8), backbone_epochs=1, memory_size=4, max_epochs=2, random_state=0
+    ),
+    MiddleFramePredictor(
+        n_context=1,
+        n_target=1,
+        stride=1,
+        channels=(4, 8),
+        n_heads=2,
+        kernel_size=3,
+        smoothing=0,
+        max_epochs=2,
+        batch_size=32,
+        random_state=0,
     ),
     TransDe(window_size=1, d_model=8, max_epochs=2, random_state=0),
     TransDe(
@@ -185,7 +198,8 @@ def expected_failed_checks(estimator):
         return {}
     if isinstance(estimator, CAnemon):
         return {}  # without a column of nodes, every row has neighbours of its own
-    if getattr(estimator, "window_size", 1) > 1:
+    is_video = isinstance(estimator, MiddleFramePredictor)
+    if is_video or getattr(estimator, "window_size", 1) > 1:
         return dict.fromkeys(NEEDS_NO_CONTEXT, CONTEXT)
     return {}
 
