@@ -14,7 +14,7 @@ from skad import MiddleFramePredictor
 from skad.metrics import pixel_roc_auc_score
 
 # Epochs where nets are compared with each other, fewer than by default.
-_FEW_EPOCHS = 5
+_FEW_EPOCHS = 3
 VARIANTS = {
     "whole net": {},
     "forward only": {"merge_weight": 1.0},
