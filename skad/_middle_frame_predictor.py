@@ -22,7 +22,7 @@ from skad._nets._middle_frames import MiddleFrameNet
 from skad._nets._pyramids import ScheduledNet
 from skad._nets._rows import Rows
 from skad._sequence import GroupsMixin
-from skad._video import ClipShape, Videos, between_extremes, nearest, smoothed
+from skad._video import ClipShape, Videos, between_extremes, smoothed, with_ends
 
 _PRESETS = {
     "small": {
@@ -90,7 +90,8 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         Number of frames that a clip has on each side of those in its middle.
 
     n_target : int, default=3
-        Number of frames in its middle, which are predicted.
+        Number of frames in its middle, which are predicted: an odd number. Only the one
+        in the very middle is predicted to score it.
 
     stride : int, default=3
         Distance of the frames of a clip: 1 takes every frame of the video.
@@ -228,9 +229,9 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
     white corner; absolute errors in the loss that are not blurred, as the blur leaves
     corners to chance; validation by whole videos; the prediction of differences,
     ``residual``; and the small preset. The paper's score is not known. Here a frame is
-    compared with the mean prediction of all clips that have it in the middle. The
-    first and the last ``n_context * stride`` frames of a video are in the middle of
-    none, and have the errors of the nearest frame that is.
+    compared with the prediction from the one clip that has it in its very middle. The
+    first frames of a video and the last ones, 12 by default, are in the middle of none,
+    and have the errors of the nearest frame that is.
 
     Without a transformer the coarse maps of the known frames are enlarged as they are.
 
@@ -421,6 +422,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
     def _validate(self, X, *, reset, groups=None):
         videos = Videos.from_groups(super()._validate(X, reset=reset), groups)
         if reset and not self._goes_on():
+            _check_odd(self.n_target, "n_target")
             self._shape = ClipShape.fitting(
                 self.n_context, self.n_target, self.stride, videos.longest
             )
@@ -446,8 +448,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
                 f"{channels[-1]}."
             )
         kernel_size = self._size_of("kernel_size")
-        if not kernel_size % 2:
-            raise ValueError(f"kernel_size is {kernel_size}; it must be odd.")
+        _check_odd(kernel_size, "kernel_size")
         patch_size = self.patch_size
         if patch_size is None:
             patch_size = max(1, round(min(self.image_size_) / _N_PATCHES))
@@ -525,9 +526,11 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         """Yield what a function of predicted frames returns for those of each video."""
         frames = Rows(videos.X, self._net_input, keep=False)
         for rows in videos.rows:
-            places, found = [], []
-            for block in predictions(self.net_, frames, rows, self._shape):
-                places.append(block.places)
-                found.append(function(block).cpu().double().numpy())
-            found = np.concatenate(found)
-            yield found[nearest(np.concatenate(places), len(rows))]
+            blocks = predictions(self.net_, frames, rows, self._shape)
+            found = [function(block).cpu().double().numpy() for block in blocks]
+            yield with_ends(np.concatenate(found), self._shape.margin)
+
+
+def _check_odd(value, name):
+    if not value % 2:
+        raise ValueError(f"{name} is {value}; it must be odd.")

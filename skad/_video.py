@@ -58,9 +58,9 @@ class ClipShape(NamedTuple):
         return np.arange(self.n_frames) * self.stride
 
     @property
-    def target_offsets(self):
-        """The frames in the middle, counted from the first of the clip."""
-        return self.offsets[self.n_context : self.n_context + self.n_target]
+    def margin(self):
+        """The number of frames before, and after, the one in the middle of a clip."""
+        return self.length // 2
 
 
 class Videos:
@@ -164,24 +164,19 @@ class Videos:
         return restored
 
 
-def nearest(places, n_frames):
-    """Return, for each frame of a video, the position of the nearest of some.
+def with_ends(values, n_frames):
+    """Return values for some frames more at each end of a video: the nearest ones.
 
     Parameters
     ----------
-    places : ndarray of shape (n_places,)
-        Some of the frames, ascending.
+    values : ndarray of shape (n_values, ...)
+        The values.
 
     n_frames : int
-        The number of frames.
-
-    Returns
-    -------
-    positions : ndarray of shape (n_frames,)
-        Positions in `places`.
+        How many frames more.
     """
-    middles = (places[:-1] + places[1:]) / 2
-    return np.searchsorted(middles, np.arange(n_frames))
+    widths = [(n_frames, n_frames)] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, widths, mode="edge")
 
 
 def smoothed(values, sigma):

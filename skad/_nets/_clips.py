@@ -80,20 +80,16 @@ class Predicted(NamedTuple):
 
     Parameters
     ----------
-    places : ndarray of shape (n_frames,)
-        Which frames of the video, ascending.
-
     predicted, frames : tensor of shape (n_frames, n_colors, height, width)
-        The mean over the clips that have a frame in the middle, and the frame itself.
+        What was predicted, and the frames themselves.
     """
 
-    places: np.ndarray
     predicted: torch.Tensor
     frames: torch.Tensor
 
 
 def predictions(net, frames, rows, shape):
-    """Predict the frames of a video, from all clips that have them in the middle.
+    """Predict the frames of a video, each from the clip that has it in the middle.
 
     Each frame is read and encoded once, however many clips it is in. What is in memory
     at a time is what as many clips as make a batch need.
@@ -115,62 +111,20 @@ def predictions(net, frames, rows, shape):
     Yields
     ------
     block : Predicted
-        Some frames after the others, from the first that has a prediction to the last.
+        The next frames, beginning with the one in the middle of the first clip.
     """
     module, size = net.module_.eval(), net.batch_size
     encoded = _Encoded(net, frames, rows)
-    means = _Means(shape.target_offsets, size)
     clips = torch.arange(size)[:, None] + torch.from_numpy(shape.offsets)
     n_clips = len(rows) - shape.length + 1
     for start in range(0, n_clips, size):
         read, *maps = encoded.move(start, start + size + shape.length - 1)
         with torch.inference_mode():
             encoding = Encoding(*(part[clips] for part in maps))
-            found = module.predict(read[clips], encoding)[: n_clips - start]
-        offsets, predicted = means.add(found, is_last=start + size >= n_clips)
-        yield Predicted(start + offsets, predicted, read[offsets])
-
-
-class _Means:
-    """The mean of what clips that begin one frame after the other say of a frame."""
-
-    def __init__(self, offsets, size):
-        self._offsets = offsets
-        self._counts = np.zeros(size + offsets[-1] - offsets[0])
-        self._sums = None
-
-    def add(self, found, *, is_last):
-        """Add the next clips, and return what no later ones say anything of.
-
-        Parameters
-        ----------
-        found : tensor of shape (n_clips, n_target, n_colors, height, width)
-            What they say of the frames in their middle.
-
-        is_last : bool
-            Whether there are no later clips.
-
-        Returns
-        -------
-        offsets : ndarray of shape (n_frames,)
-            Frames, counted from the first one of the first clip.
-
-        means : tensor of shape (n_frames, n_colors, height, width)
-            Their means.
-        """
-        first, n_clips = self._offsets[0], len(found)
-        if self._sums is None:
-            self._sums = found.new_zeros(len(self._counts), *found.shape[2:])
-        for start, of_clips in zip(self._offsets - first, found.unbind(1), strict=True):
-            self._sums[start : start + n_clips] += of_clips
-            self._counts[start : start + n_clips] += 1
-        done = np.flatnonzero(self._counts if is_last else self._counts[:n_clips])
-        counts = torch.from_numpy(self._counts[done]).to(found)
-        means = self._sums[done] / counts[:, None, None, None]
-        self._sums = self._sums.roll(-n_clips, 0)
-        self._sums[-n_clips:] = 0
-        self._counts = np.append(self._counts[n_clips:], np.zeros(n_clips))
-        return first + done, means
+            predicted = module.predict_middle(read[clips], encoding)
+        n_new = min(size, n_clips - start)
+        middle = read[shape.margin :]
+        yield Predicted(predicted[:n_new], middle[:n_new])
 
 
 class _Encoded:

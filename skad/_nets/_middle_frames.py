@@ -184,25 +184,52 @@ class MiddleFrameNet(nn.Module):
 
     def predict(self, clips, encoding):
         """Predict the middle frames of clips, given the encodings of all frames."""
+        maps = sum(
+            weight * (found.flip(1) if is_turned else found)
+            for weight, found, is_turned in self._directions(encoding, self.n_target)
+        )
+        return self._frames(maps, clips, self.n_context)
+
+    def predict_middle(self, clips, encoding):
+        """Predict only the frame in the middle, as `predict` does.
+
+        No step depends on later ones: those beyond the middle are left out.
+        """
+        n_steps = self.n_target // 2 + 1
+        maps = sum(
+            weight * found[:, -1:]
+            for weight, found, _ in self._directions(encoding, n_steps)
+        )
+        return self._frames(maps, clips, clips.shape[1] // 2)[:, 0]
+
+    def _directions(self, encoding, n_steps):
+        """Yield the weight, the maps of the first steps, and whether time is turned."""
         first, last = self.n_context, self.n_context + self.n_target
-        coarse = encoding.coarse
-        sources = torch.cat([coarse[:, :first], coarse[:, last:]], dim=1)
-        for layer in self.layers:
-            sources = layer(sources)
-        sources = each(self.sources_norm, sources)
-        total = 0
+        sources = self._sources(encoding.coarse)
         if self.forwards is not None:
-            before = slice(first - 1, last - 1)
+            before = slice(first - 1, first - 1 + n_steps)
             known = Encoding(*(maps[:, before] for maps in encoding))
             maps = self.forwards(known, sources, self.enlarge)
-            total = self.merge_weight * maps
+            yield self.merge_weight, maps, False
         if self.backwards is not None:
-            after = slice(first + 1, last + 1)
+            after = slice(last + 1 - n_steps, last + 1)
             known = Encoding(*(maps[:, after].flip(1) for maps in encoding))
-            maps = self.backwards(known, sources, self.enlarge).flip(1)
-            total = total + (1 - self.merge_weight) * maps
-        change = each(self.output, total)[..., : clips.shape[-2], : clips.shape[-1]]
+            maps = self.backwards(known, sources, self.enlarge)
+            yield 1 - self.merge_weight, maps, True
+
+    def _sources(self, coarse):
+        """Return what the transformer's encoder makes of the frames on both sides."""
+        last = self.n_context + self.n_target
+        sources = torch.cat([coarse[:, : self.n_context], coarse[:, last:]], dim=1)
+        for layer in self.layers:
+            sources = layer(sources)
+        return each(self.sources_norm, sources)
+
+    def _frames(self, maps, clips, first):
+        """Turn maps of steps into frames, of which the first is at a place in clips."""
+        change = each(self.output, maps)[..., : clips.shape[-2], : clips.shape[-1]]
         if not self.residual:
             return (change.tanh() + 1) / 2
+        last = first + maps.shape[1]
         around = clips[:, first - 1 : last - 1] + clips[:, first + 1 : last + 1]
         return around / 2 + change.tanh()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from skad._nets._frame_errors import FrameErrors
-from skad._video import between_extremes, nearest, smoothed
+from skad._video import between_extremes, smoothed
 from skad.metrics import roc_auc_score
 
 # As by default in MiddleFramePredictor, for frames of 64 x 96 pixels.
@@ -63,11 +63,11 @@ class TermsOfPredictions:
         return known, *tensors
 
     def _filled(self, found, known, groups):
-        """Return what the nearest frame that was predicted has."""
+        """Return what the nearest frame of the video that was predicted has."""
         filled, place = np.empty((len(known), found.shape[1])), np.cumsum(known) - 1
         for rows in rows_of_videos(groups):
             kept = rows[known[rows]]
-            filled[rows] = found[place[kept]][nearest(kept - rows[0], len(rows))]
+            filled[rows] = found[place[np.clip(rows, kept[0], kept[-1])]]
         return filled
 
 
