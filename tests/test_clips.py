@@ -164,21 +164,19 @@ def made_net(shape, batch_size, **changes):
 
 
 def by_clip(module, frames, shape):
-    """Predict every clip by itself, and average what is said of each frame."""
-    said = [[] for _ in frames]
+    """Predict every clip by itself, and take the frame in its middle."""
+    predicted = []
     for start in range(len(frames) - shape.length + 1):
         with torch.inference_mode():
-            predicted = module(frames[start + shape.offsets][None])[0]
-        for place, frame in zip(start + shape.target_offsets, predicted, strict=True):
-            said[place].append(frame)
-    places = [place for place, of_place in enumerate(said) if of_place]
-    return places, torch.stack([torch.stack(said[p]).mean(0) for p in places])
+            clip = frames[start + shape.offsets][None]
+            predicted.append(module(clip)[0, shape.n_target // 2])
+    return torch.stack(predicted)
 
 
 SHAPES = [
     ClipShape(1, 1, 1),
     ClipShape(1, 3, 2),
-    ClipShape(1, 2, 4),
+    ClipShape(2, 1, 4),
     ClipShape(3, 3, 3),
 ]
 
@@ -186,7 +184,7 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape)))
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 @pytest.mark.parametrize("n_clips", [1, 2, 8, 9])
-def test_predictions_are_means_over_all_clips_and_encode_each_frame_once(
+def test_predictions_are_those_of_single_clips_and_encode_each_frame_once(
     shape, batch_size, n_clips
 ):
     length = shape.length + n_clips - 1
@@ -197,13 +195,12 @@ def test_predictions_are_means_over_all_clips_and_encode_each_frame_once(
     frames = Rows(X, convert, keep=False)
     blocks = list(predictions(net, frames, rows, shape))
     encoded = net.module_.encoded
-
-    places, expected = by_clip(net.module_, as_frames(X)[rows], shape)
-    assert_array_equal(np.concatenate([b.places for b in blocks]), places)
+    expected = by_clip(net.module_, as_frames(X)[rows], shape)
     found = torch.cat([b.predicted for b in blocks])
     assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     shown = torch.cat([b.frames for b in blocks])
-    assert_array_equal(shown, as_frames(X)[rows[places]])
+    middle = rows[shape.margin : shape.margin + n_clips]
+    assert_array_equal(shown, as_frames(X)[middle])
 
     # All batches are full: the last frame is repeated where there are no more.
     assert set(encoded) == {batch_size}
@@ -214,31 +211,19 @@ def test_predictions_are_means_over_all_clips_and_encode_each_frame_once(
     assert max(map(len, convert.read)) <= batch_size
 
 
-@pytest.mark.parametrize("n_clips", [1, 3, 4, 5])
-def test_frames_have_no_prediction_where_clips_are_fewer_than_the_stride(n_clips):
-    shape = ClipShape(1, 3, 4)
-    X = numbered(shape.length + n_clips - 1)
-    net = made_net(shape, 2)
-    frames = Rows(X, Converter(), keep=False)
-    blocks = predictions(net, frames, np.arange(len(X)), shape)
-    places = np.concatenate([block.places for block in blocks])
-    expected = {4 * (1 + slot) + start for slot in range(3) for start in range(n_clips)}
-    assert_array_equal(places, sorted(expected))
-    assert (np.diff(places).max() > 1) == (n_clips < 4)
-
-
 @pytest.mark.parametrize("n_layers", [0, 1])
 def test_blocks_follow_each_other_as_soon_as_they_are_known(n_layers):
-    shape, convert = ClipShape(1, 2, 2), Converter()
+    shape, convert = ClipShape(1, 3, 2), Converter()
     X = numbered(50)
     net = made_net(shape, 4, n_layers=n_layers, residual=True)
     frames = Rows(X, convert, keep=False)
+    n_known = 0
     for block in predictions(net, frames, np.arange(50), shape):
         # What later clips need is not read before.
-        ahead = max(convert.all()) - block.places[0]
-        assert ahead < 4 + shape.length + 4
-        assert len(block.places) == len(block.predicted) == len(block.frames)
-        assert len(block.places) <= 4 + shape.length
+        assert max(convert.all()) < n_known + 4 + shape.length + 4
+        assert len(block.predicted) == len(block.frames) <= 4
+        n_known += len(block.frames)
+    assert n_known == 50 - shape.length + 1
 
 
 @settings(max_examples=20)
