@@ -24,6 +24,7 @@ TEST = [
     "hypothesis>=6.100",
     "numpydoc>=1.8",
     "pytest>=8.3",
+    "pytest-xdist>=3.6",
 ]
 DOC = [
     *BENCHMARK,
