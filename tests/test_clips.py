@@ -130,6 +130,11 @@ def test_a_video_alone_cannot_be_held_out():
         WholeVideos(0.1, 0)(clips_of([4, 4, 4]))
 
 
+def test_not_all_videos_can_be_held_out():
+    with pytest.raises(ValueError, match="validation_fraction is 0.9, .* all 3 videos"):
+        WholeVideos(0.9, 0)(clips_of([1, 2, 3, 3]))
+
+
 class Counting(MiddleFrameNet):
     """Notes how many frames it encodes at a time."""
 

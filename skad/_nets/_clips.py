@@ -1,5 +1,6 @@
 """Clips of videos for a net, and the frames that it predicts in them."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +71,13 @@ class WholeVideos:
                 "n_iter_no_change holds out whole videos for validation, but X is one "
                 "video; say with groups which frames are of which."
             )
-        split = GroupShuffleSplit(1, test_size=self.fraction, random_state=self.seed)
+        n_held = math.ceil(self.fraction * n_videos)
+        if n_held == n_videos:
+            raise ValueError(
+                f"validation_fraction is {self.fraction}, which holds out all "
+                f"{n_videos} videos."
+            )
+        split = GroupShuffleSplit(1, test_size=n_held, random_state=self.seed)
         train, valid = next(split.split(clips.videos, groups=clips.videos))
         return Subset(clips, train), Subset(clips, valid)
 
