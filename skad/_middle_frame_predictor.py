@@ -112,7 +112,9 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
 
     residual : bool, default=True
         Whether the net predicts by what a frame differs from the mean of the frame
-        before it and the frame after it in the clip, instead of the frame itself.
+        before it and the frame after it in the clip, instead of the frame itself. What
+        stands still is then always as predicted, however unusual. With one direction
+        only, it is one of the two frames.
 
     kernel_size : int, default=None
         Height and width of the convolutions of the ConvLSTMs, an odd number.

@@ -110,7 +110,8 @@ class MiddleFrameNet(nn.Module):
 
     residual : bool
         Whether it predicts by what a frame differs from the mean of the known ones
-        before and after it, instead of the frame.
+        before and after it, instead of the frame. With one direction only, from the
+        one that this begins with.
 
     patch_size : int
         As for `FrameErrors`.
@@ -230,6 +231,9 @@ class MiddleFrameNet(nn.Module):
         change = each(self.output, maps)[..., : clips.shape[-2], : clips.shape[-1]]
         if not self.residual:
             return (change.tanh() + 1) / 2
-        last = first + maps.shape[1]
-        around = clips[:, first - 1 : last - 1] + clips[:, first + 1 : last + 1]
-        return around / 2 + change.tanh()
+        last, around = first + maps.shape[1], []
+        if self.forwards is not None:
+            around.append(clips[:, first - 1 : last - 1])
+        if self.backwards is not None:
+            around.append(clips[:, first + 1 : last + 1])
+        return sum(around) / len(around) + change.tanh()
