@@ -198,7 +198,12 @@ def _interpolated(maps, size):
 
 def _shape_of_images(X):
     """Return the shape of an image if X is an array of images, else None."""
-    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    try:
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    except ValueError as error:
+        raise ValueError(
+            "X holds images of different shapes; expected one array of images."
+        ) from error
     return tuple(shape[1:]) if len(shape) in (3, 4) else None
 
 

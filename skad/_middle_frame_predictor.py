@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skad._deep import BaseDeepDetector
 from skad._image import (
     ImageMixin,
+    check_colors,
     checked_pixel_range,
     checked_shape,
     resized,
@@ -424,6 +425,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
     def _validate(self, X, *, reset, groups=None):
         videos = Videos.from_groups(super()._validate(X, reset=reset), groups)
         if reset and not self._goes_on():
+            check_colors(self.image_shape_, "MiddleFramePredictor")
             _check_odd(self.n_target, "n_target")
             self._shape = ClipShape.fitting(
                 self.n_context, self.n_target, self.stride, videos.longest
@@ -496,7 +498,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         patches = self.net_.evaluate(clips, "patch_errors", self.net_.batch_size)
         self.net_.module_.errors.learn(torch.from_numpy(patches).flatten(0, 1))
         videos.errors = list(self._errors(videos))
-        errors = np.concatenate(videos.errors)
+        errors = videos.restored(videos.errors)
         self._usual = errors.mean(axis=0)
         self._spread = np.maximum(errors.std(axis=0), _LEAST_SPREAD)
 

@@ -155,6 +155,16 @@ def test_the_loss_of_textures_equals_a_reference():
     assert_allclose(FrameLoss(0.3)(predicted, clips), expected, rtol=1e-5)
 
 
+def test_the_loss_of_predictions_in_half_precision_is_that_of_their_values():
+    clips = 0.9 + 0.05 * torch.rand(
+        2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0)
+    )
+    predicted = clips[:, 1:2].bfloat16()
+    found = FrameLoss()(predicted, clips)
+    assert found.dtype == torch.float32
+    assert_allclose(found, FrameLoss()(predicted.float(), clips), rtol=1e-6)
+
+
 def test_half_of_the_loss_is_dissimilarity_unless_said_otherwise():
     clips, predicted = images(2, 5, 1, 12, 13), images(2, 1, 1, 12, 13, seed=1)
     both = [FrameLoss(alpha)(predicted, clips) for alpha in (0, 1)]

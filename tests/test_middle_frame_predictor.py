@@ -158,6 +158,15 @@ def test_terms_are_standardised_by_the_training_frames(raw):
         assert_allclose([values.mean(), values.std()], [0, 1], atol=1e-4)
 
 
+def test_frames_that_are_repeated_are_not_counted_as_usual():
+    groups = np.repeat([0, 1, 2], [34, 3, 3])
+    with pytest.warns(UserWarning, match="2 of 3 videos have fewer frames"):
+        detector = tiny(smoothing=0).fit(ONE, groups=groups)
+        terms = detector.score_terms(ONE, groups=groups)
+    for values in terms.values():
+        assert_allclose([values.mean(), values.std()], [0, 1], atol=1e-4)
+
+
 def test_the_score_is_the_chosen_measure(fitted):
     terms = fitted.score_terms(ONE)
     for name, values in terms.items():
@@ -305,5 +314,9 @@ def test_wrong_parameters_are_named(params, message):
 def test_wrong_frames_are_named(fitted):
     with pytest.raises(ValueError, match=r"images of shape \(8, 32\); .* \(16, 16, 1"):
         fitted.score_samples(ONE.reshape(-1, 8, 32))
+    with pytest.raises(ValueError, match="X holds images of 16 channels"):
+        tiny().fit(np.stack([ONE, ONE]))  # videos, not frames
+    with pytest.raises(ValueError, match="X holds images of different shapes"):
+        tiny().fit([ONE, ONE[:20]])
     with pytest.raises(ValueError, match=r"groups has shape \(2,\); expected \(40,\)"):
         fitted.score_samples(ONE, groups=[0, 1])

@@ -37,7 +37,8 @@ class FrameLoss(nn.Module):
         n_target = predicted.shape[1]
         first = (clips.shape[1] - n_target) // 2
         frames = clips[:, first : first + n_target].flatten(0, 1)
-        predicted = predicted.flatten(0, 1)
+        # Squares and their differences have no meaning in half precision.
+        predicted = predicted.flatten(0, 1).float()
         dissimilarity = 1 - similarity(predicted, frames).mean()
         errors = (predicted - frames).abs().mean()
         return self.alpha * dissimilarity + (1 - self.alpha) * errors

@@ -3,7 +3,6 @@
 The bare loop encodes all frames of each clip, and predicts all of its middle frames.
 """
 
-import resource
 import time
 from copy import deepcopy
 
@@ -65,7 +64,6 @@ def _measured(preset, size):
             "bare": n_trained / bare_trained,
             "clips scored": len(clips) / scored,
             "bare, windows": len(clips) / bare_scored,
-            "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
     ]
 
