@@ -14,7 +14,8 @@ from skad import MiddleFramePredictor
 from skad._nets._frame_errors import FrameLoss
 from skad.datasets import make_moving_digits
 
-_N_FRAMES, _N_EPOCHS, _BATCH = 120, 3, 4
+# 32 clips to score.
+_N_FRAMES, _N_CLIPS, _N_EPOCHS, _BATCH = 56, 8, 3, 4
 # Preset, height and width of the frames, which are square.
 _SETTINGS = (
     ("small", 32),
@@ -45,7 +46,7 @@ def _measured(preset, size):
         preset=preset,
         image_size=size,
         pixel_range=(0, 255),
-        max_clips=16,
+        max_clips=_N_CLIPS,
         max_epochs=_N_EPOCHS,
         batch_size=_BATCH,
         random_state=0,
@@ -57,7 +58,7 @@ def _measured(preset, size):
     scored = time.perf_counter() - start
     clips = _clips(X, detector)
     bare_trained, bare_scored = _bare(detector, clips)
-    n_trained = (_N_EPOCHS - 1) * 16
+    n_trained = (_N_EPOCHS - 1) * _N_CLIPS
     return [
         {
             "clips trained": n_trained / trained,
@@ -79,7 +80,7 @@ def _bare(detector, clips):
     """Return the seconds of epochs, but for the first one, and of scoring."""
     net, loss = deepcopy(detector.net_.module_), FrameLoss()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
-    some = clips[torch.linspace(0, len(clips) - 1, 16).long()]
+    some = clips[torch.linspace(0, len(clips) - 1, _N_CLIPS).long()]
     net.train()
     for epoch in range(_N_EPOCHS):
         if epoch == 1:
