@@ -76,7 +76,10 @@ def checked_shape(value, name, lengths):
         shape = ()
     valid = all(isinstance(side, Integral) and side > 0 for side in shape)
     if len(shape) not in lengths or not valid:
-        counts = " or ".join(map(str, lengths))
+        few = len(lengths) < 3
+        counts = (
+            " or ".join(map(str, lengths)) if few else f"{lengths[0]} to {lengths[-1]}"
+        )
         raise ValueError(f"{name} is {value!r}; expected {counts} positive integers.")
     return tuple(map(int, shape))
 

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skad._deep import BaseDeepDetector
+from skad._frame_scores import TERMS, FrameScores
 from skad._image import (
     ImageMixin,
     check_colors,
@@ -23,7 +24,7 @@ from skad._nets._middle_frames import MiddleFrameNet
 from skad._nets._pyramids import ScheduledNet
 from skad._nets._rows import Rows
 from skad._sequence import GroupsMixin
-from skad._video import ClipShape, Videos, between_extremes, smoothed, with_ends
+from skad._video import ClipShape, Videos, with_ends
 
 _PRESETS = {
     "small": {
@@ -41,11 +42,8 @@ _PRESETS = {
         "kernel_size": 5,
     },
 }
-_TERMS = ("psnr", "patch", "ssim")
 # Clips from which it is learned what errors are usual in each place.
 _N_REFERENCE = 256
-# Errors that differ by less than this share are equal, if the training data's are.
-_LEAST_SPREAD = 0.01
 # Patches are so small a part of the shorter side.
 _N_PATCHES = 16
 
@@ -56,13 +54,16 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
     A net learns from normal videos to predict the middle frames of short clips: from
     frames before them and, time turned around, from frames after them. What it cannot
     predict, an unusual object or an unusual movement, makes a frame anomalous. Meant
-    for cameras that do not move.
+    for cameras that do not move. What does not change from frame to frame is predicted
+    well, unless with ``residual=False``: a bag that was left is noticed as it comes,
+    and a camera that is covered or whose picture is frozen scores as very normal.
 
     `X` holds frames, those of each video in the order of time, in the shape (n_frames,
     height, width), (n_frames, height, width, n_channels), or (n_frames, n_features)
-    with flattened frames; ``groups`` says which frames are of which video. Arrays that
-    are mapped from a file are read clip by clip, and may be larger than memory;
-    :func:`skad.datasets.load_frames` makes such files.
+    with flattened frames; ``groups`` says which frames are of which video. A frame is a
+    time step, and a video a series. Arrays that are mapped from a file are read clip by
+    clip, and may be larger than memory, unless columns of pixels were left out, which
+    makes a copy; :func:`skad.datasets.load_frames` makes such files.
 
     Read more in the :ref:`User Guide <middle_frame>`.
 
@@ -92,7 +93,8 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
 
     n_target : int, default=3
         Number of frames in its middle, which are predicted: an odd number. Only the one
-        in the very middle is predicted to score it.
+        in the very middle is predicted to score it. With one alone the ConvLSTMs have
+        a single step, and remember nothing.
 
     stride : int, default=3
         Distance of the frames of a clip: 1 takes every frame of the video.
@@ -181,7 +183,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
 
     net_params : dict, default=None
         More parameters of the skorch net, such as ``{"autocast": torch.bfloat16}``,
-        which halves the time of the training on many processors.
+        with which training is often faster.
 
     contamination : float, default=0.1
         Share of anomalies in the training data, which sets the threshold.
@@ -277,7 +279,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         "max_clips": [Interval(Integral, 1, None, closed="left")],
         "merge_weight": [Interval(Real, 0, 1, closed="both")],
         "loss_alpha": [Interval(Real, 0, 1, closed="both")],
-        "measure": [StrOptions({"mean", *_TERMS})],
+        "measure": [StrOptions({"mean", *TERMS})],
         "patch_size": [Interval(Integral, 1, None, closed="left"), None],
         "smoothing": [Interval(Real, 0, None, closed="left")],
         "normalization": [StrOptions({"train", "video"})],
@@ -376,8 +378,9 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
             patch where that is lowest.
         """
         videos = self._validated(X, groups)
-        terms = videos.restored(self._terms(videos))
-        return dict(zip(_TERMS, terms.T, strict=True))
+        errors = self._errors(videos)
+        terms = videos.restored(map(self._scores_of.terms, errors))
+        return dict(zip(TERMS, terms.T, strict=True))
 
     def anomaly_map(self, X, *, groups=None):
         """Return how much each pixel differs from what was predicted.
@@ -393,8 +396,12 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         Returns
         -------
         maps : ndarray of shape (n_frames, height, width)
-            Absolute errors in the units of `X`, as means over the channels. Frames
-            without a prediction have the map of the nearest one that has.
+            Absolute errors in the units of `X`, as means over the channels, in float64.
+            Frames without a prediction have the map of the nearest one that has.
+
+        Notes
+        -----
+        `X` must be whole stretches of video: choose frames from the result.
         """
         maps = self._found(X, groups, lambda b: (b.predicted - b.frames).abs().mean(1))
         low, high = self._range
@@ -415,7 +422,12 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         -------
         frames : ndarray of the shape of X
             The predicted frames, as float64; as smooth as the net's `image_size_` makes
-            them. Frames without a prediction get the nearest one.
+            them, and some values a little outside of `pixel_range`. Frames without a
+            prediction get the nearest one.
+
+        Notes
+        -----
+        `X` must be whole stretches of video: choose frames from the result.
         """
         frames = self._found(X, groups, lambda block: block.predicted)
         low, high = self._range
@@ -425,8 +437,8 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
     def _validate(self, X, *, reset, groups=None):
         videos = Videos.from_groups(super()._validate(X, reset=reset), groups)
         if reset and not self._goes_on():
+            # A list of videos looks like frames of many colours.
             check_colors(self.image_shape_, "MiddleFramePredictor")
-            _check_odd(self.n_target, "n_target")
             self._shape = ClipShape.fitting(
                 self.n_context, self.n_target, self.stride, videos.longest
             )
@@ -445,12 +457,13 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
 
     def _make_module(self, videos):
         channels = checked_shape(self._size_of("channels"), "channels", range(1, 9))
-        n_heads = self._size_of("n_heads")
-        if channels[-1] % n_heads:
+        n_layers, n_heads = self._size_of("n_layers"), self._size_of("n_heads")
+        if n_layers and channels[-1] % n_heads:
             raise ValueError(
                 f"n_heads is {n_heads}; it must divide the last of channels, which is "
                 f"{channels[-1]}."
             )
+        _check_odd(self.n_target, "n_target")
         kernel_size = self._size_of("kernel_size")
         _check_odd(kernel_size, "kernel_size")
         patch_size = self.patch_size
@@ -461,7 +474,7 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
             channels,
             n_context=self.n_context,
             n_target=self.n_target,
-            n_layers=self._size_of("n_layers"),
+            n_layers=n_layers,
             n_heads=n_heads,
             dropout=self.dropout,
             bridge=self.bridge,
@@ -496,27 +509,16 @@ class MiddleFramePredictor(GroupsMixin, ImageMixin, BaseDeepDetector):
         super()._fit(videos)
         clips = self._rows(videos, _N_REFERENCE)
         patches = self.net_.evaluate(clips, "patch_errors", self.net_.batch_size)
-        self.net_.module_.errors.learn(torch.from_numpy(patches).flatten(0, 1))
+        self.net_.module_.errors.learn(torch.from_numpy(patches))
         videos.errors = list(self._errors(videos))
+        # Each frame once, however often it was repeated.
         errors = videos.restored(videos.errors)
-        self._usual = errors.mean(axis=0)
-        self._spread = np.maximum(errors.std(axis=0), _LEAST_SPREAD)
+        how = self.measure, self.smoothing, self.normalization
+        self._scores_of = FrameScores(errors, *how)
 
     def _score_samples(self, videos):
-        return videos.restored(map(self._score_of, self._terms(videos)))
-
-    def _score_of(self, terms):
-        """Return the scores of the frames of a video."""
-        if self.measure == "mean":
-            scores = -terms.mean(axis=1)
-        else:
-            scores = -terms[:, _TERMS.index(self.measure)]
-        return between_extremes(scores) if self.normalization == "video" else scores
-
-    def _terms(self, videos):
-        """Yield the terms of the frames of each video."""
-        for errors in videos.errors or self._errors(videos):
-            yield smoothed((errors - self._usual) / self._spread, self.smoothing)
+        errors = videos.errors or self._errors(videos)
+        return videos.restored(map(self._scores_of.scores, errors))
 
     def _errors(self, videos):
         errors = self.net_.module_.errors

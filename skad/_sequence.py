@@ -22,7 +22,7 @@ class GroupsMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_channels)
+        X : array-like of shape (n_timesteps, ...)
             The training data, which may contain anomalies; the rows of each series in
             the order of time.
 
@@ -45,7 +45,7 @@ class GroupsMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_channels)
+        X : array-like of shape (n_timesteps, ...)
             The training data, which may contain anomalies; the rows of each series in
             the order of time.
 
@@ -68,7 +68,7 @@ class GroupsMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_channels)
+        X : array-like of shape (n_timesteps, ...)
             The data to score; the rows of each series in the order of time.
 
         groups : array-like of shape (n_timesteps,), default=None
@@ -87,7 +87,7 @@ class GroupsMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_channels)
+        X : array-like of shape (n_timesteps, ...)
             The data to score; the rows of each series in the order of time.
 
         groups : array-like of shape (n_timesteps,), default=None
@@ -105,7 +105,7 @@ class GroupsMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_channels)
+        X : array-like of shape (n_timesteps, ...)
             The data to label; the rows of each series in the order of time.
 
         groups : array-like of shape (n_timesteps,), default=None

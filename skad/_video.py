@@ -4,7 +4,6 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from skad._groups import group_codes
 
@@ -177,25 +176,3 @@ def with_ends(values, n_frames):
     """
     widths = [(n_frames, n_frames)] + [(0, 0)] * (values.ndim - 1)
     return np.pad(values, widths, mode="edge")
-
-
-def smoothed(values, sigma):
-    """Return Gaussian means of what belongs to the frames of a video.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_frames, n_values)
-        The values; before the first frame and after the last they go on as there.
-
-    sigma : float
-        The standard deviation in frames; 0 leaves values as they are.
-    """
-    return gaussian_filter1d(values, sigma, axis=0, mode="nearest") if sigma else values
-
-
-def between_extremes(values):
-    """Return values from 0, the lowest, to 1, the highest; all 1 if they are equal."""
-    low, high = values.min(), values.max()
-    if low == high:
-        return np.ones(len(values))
-    return (values - low) / (high - low)

@@ -126,7 +126,7 @@ def test_the_seed_says_which_videos_are_held_out():
 
 
 def test_a_video_alone_cannot_be_held_out():
-    with pytest.raises(ValueError, match="n_iter_no_change .* X is one video"):
+    with pytest.raises(ValueError, match="n_iter_no_change .* all clips are of one"):
         WholeVideos(0.1, 0)(clips_of([4, 4, 4]))
 
 

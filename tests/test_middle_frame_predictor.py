@@ -266,7 +266,7 @@ def test_the_training_stops_by_whole_videos():
     detector = tiny(n_iter_no_change=2, max_epochs=3)
     detector.fit(TRAIN, groups=TRAIN_GROUPS)
     assert all("valid_loss" in epoch for epoch in detector.history_)
-    with pytest.raises(ValueError, match=r"n_iter_no_change .* X is one video"):
+    with pytest.raises(ValueError, match=r"n_iter_no_change .* all clips are of one"):
         detector.fit(ONE)
 
 

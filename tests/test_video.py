@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from numpy.testing import assert_allclose, assert_array_equal
-from scipy.ndimage import gaussian_filter1d
+from numpy.testing import assert_array_equal
 
-from skad._video import ClipShape, Videos, between_extremes, smoothed, with_ends
+from skad._video import ClipShape, Videos, with_ends
 
 SHAPES = st.builds(
     ClipShape, st.integers(1, 3), st.sampled_from([1, 3]), stride=st.integers(1, 4)
@@ -165,50 +163,3 @@ def test_frames_at_the_ends_get_the_nearest_value(n_values, n_frames):
     places = np.arange(n_values + 2 * n_frames)
     distances = abs(places[:, None] - (n_frames + np.arange(n_values)))
     assert_array_equal(found, values[distances.argmin(axis=1)])
-
-
-VALUES = st.tuples(st.integers(1, 12), st.integers(1, 3)).flatmap(
-    lambda shape: arrays(float, shape, elements=st.floats(-100, 100))
-)
-
-
-@given(VALUES, st.sampled_from([0.3, 1.0, 3.0]))
-def test_each_column_is_smoothed_by_itself(values, sigma):
-    expected = [gaussian_filter1d(v, sigma, mode="nearest") for v in values.T]
-    assert_allclose(smoothed(values, sigma), np.transpose(expected), atol=1e-12)
-
-
-@given(VALUES)
-def test_without_a_width_values_stay_as_they_are(values):
-    assert_array_equal(smoothed(values, 0), values)
-
-
-@given(st.integers(1, 12), st.floats(-100, 100), st.sampled_from([0.3, 1.0, 3.0]))
-def test_smoothing_keeps_what_is_constant(n_frames, value, sigma):
-    values = np.full((n_frames, 2), value)
-    assert_allclose(smoothed(values, sigma), values, rtol=1e-12, atol=1e-12)
-
-
-def test_smoothing_spreads_a_peak_to_both_sides():
-    peak = np.zeros((21, 1))
-    peak[10] = 1
-    found = smoothed(peak, 2.0)[:, 0]
-    assert_allclose(found, found[::-1], atol=1e-15)
-    assert_allclose(found.sum(), 1)
-    assert found.argmax() == 10
-    assert 0.15 < found[10] < 0.25  # 1 / (2 sqrt(2 pi)) = 0.199
-
-
-@given(VALUES)
-def test_values_between_extremes_keep_their_order(values):
-    values = values[:, 0]
-    assume(values.max() - values.min() > 1e-6)
-    found = between_extremes(values)
-    assert found.min() == 0
-    assert found.max() == 1
-    assert_allclose(found * np.ptp(values) + values.min(), values, atol=1e-12)
-
-
-@pytest.mark.parametrize("value", [-3.5, 0.0, 7.0])
-def test_equal_values_are_all_as_normal_as_can_be(value):
-    assert_array_equal(between_extremes(np.full(4, value)), np.ones(4))

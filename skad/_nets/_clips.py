@@ -68,8 +68,8 @@ class WholeVideos:
         n_videos = len(np.unique(clips.videos))
         if n_videos < 2:
             raise ValueError(
-                "n_iter_no_change holds out whole videos for validation, but X is one "
-                "video; say with groups which frames are of which."
+                "n_iter_no_change holds out whole videos for validation, but all clips "
+                "are of one; say with groups which frames are of which video."
             )
         n_held = math.ceil(self.fraction * n_videos)
         if n_held == n_videos:

@@ -57,13 +57,15 @@ def similarity(first, second):
     similarity : tensor of shape (n_images, n_colors, ...)
         1 where they are equal, for each place of a window.
     """
-    n_colors = first.shape[1]
+    # Variances are differences of squares, which must not be large beside them.
+    level = second.detach().mean((2, 3), keepdim=True)
+    first, second = first - level, second - level
     parts = [first, second, first**2 + second**2, first * second]
     means = blurred(torch.cat(parts, dim=1))
-    x, y, squares, product = means.split(n_colors, dim=1)
-    both, each_ = x * y, x**2 + y**2
-    light = (2 * both + _C1) / (each_ + _C1)
-    return light * (2 * (product - both) + _C2) / (squares - each_ + _C2)
+    x, y, squares, product = means.split(first.shape[1], dim=1)
+    structure = (2 * (product - x * y) + _C2) / (squares - x**2 - y**2 + _C2)
+    x, y = x + level, y + level
+    return structure * (2 * x * y + _C1) / (x**2 + y**2 + _C1)
 
 
 def blurred(images):
@@ -146,7 +148,7 @@ class FrameErrors(nn.Module):
         Parameters
         ----------
         predicted, frames : tensor of shape (n_frames, n_colors, height, width)
-            The images, of values from 0 to 1.
+            The images; black is 0 and white 1.
 
         Returns
         -------

@@ -143,7 +143,7 @@ class MiddleFrameNet(nn.Module):
             TemporalLayer(channels[-1], n_heads, dropout, decodes=False)
             for _ in range(n_layers)
         )
-        self.sources_norm = norm(channels[-1])
+        self.sources_norm = norm(channels[-1]) if n_layers else None
         sizes = channels, n_layers, n_heads, dropout, bridge, kernel_size
         self.forwards = Direction(*sizes) if merge_weight > 0 else None
         self.backwards = Direction(*sizes) if merge_weight < 1 else None
@@ -163,17 +163,18 @@ class MiddleFrameNet(nn.Module):
 
     def forward(self, clips):
         """Predict frames of clips of shape (n_clips, n_frames, n_colors, h, w)."""
+        return self.predict(clips, self.encode_clips(clips))
+
+    def encode_clips(self, clips):
+        """Encode all frames of clips."""
         encoding = self.encode(clips.flatten(0, 1))
         shape = clips.shape[:2]
-        encoding = Encoding(*(maps.unflatten(0, shape) for maps in encoding))
-        return self.predict(clips, encoding)
+        return Encoding(*(maps.unflatten(0, shape) for maps in encoding))
 
     def patch_errors(self, clips):
-        """Return the errors of patches of the middle frames, one after the other."""
-        predicted = self(clips)
-        frames = clips[:, self.n_context : self.n_context + self.n_target]
-        errors = self.errors.patches(predicted.flatten(0, 1), frames.flatten(0, 1))
-        return errors.unflatten(0, predicted.shape[:2])
+        """Return the errors of patches of the frames in the very middle."""
+        predicted = self.predict_middle(clips, self.encode_clips(clips))
+        return self.errors.patches(predicted, clips[:, clips.shape[1] // 2])
 
     def encode(self, frames):
         """Encode frames of values from 0 to 1, enlarged to whole blocks at the end."""
@@ -220,6 +221,8 @@ class MiddleFrameNet(nn.Module):
 
     def _sources(self, coarse):
         """Return what the transformer's encoder makes of the frames on both sides."""
+        if self.sources_norm is None:
+            return None
         last = self.n_context + self.n_target
         sources = torch.cat([coarse[:, : self.n_context], coarse[:, last:]], dim=1)
         for layer in self.layers:

@@ -119,6 +119,8 @@ def _check_out(out):
     out = Path(out)
     if out.suffix != ".npy":
         raise ValueError(f"out={str(out)!r}; expected a name that ends with .npy.")
+    if out.is_dir():
+        raise ValueError(f"out={str(out)!r} is a folder; expected the name of a file.")
     if not out.parent.is_dir():
         raise FileNotFoundError(
             f"out={str(out)!r}: its folder {str(out.parent)!r} does not exist."

@@ -58,7 +58,7 @@ class FramePCA:
 class FrameAutoencoder:
     """What a convolutional autoencoder keeps, trained for seconds of the processor."""
 
-    def __init__(self, seed, seconds=180, widths=(16, 32, 64, 64)):
+    def __init__(self, seed, seconds=60, widths=(16, 32, 64, 64)):
         self.seed, self.seconds, self.widths = seed, seconds, widths
 
     def fit(self, frames):

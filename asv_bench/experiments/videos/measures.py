@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
+from skad._frame_scores import TERMS, between_extremes, smoothed
 from skad._nets._frame_errors import FrameErrors
-from skad._video import between_extremes, smoothed
 from skad.metrics import roc_auc_score
 
 # As by default in MiddleFramePredictor, for frames of 64 x 96 pixels.
 _PATCH_SIZE, _SMOOTHING = 4, 3.0
-TERMS = ("psnr", "patch", "ssim")
 
 
 class TermsOfPredictions:
