@@ -98,6 +98,7 @@ class FrameAutoencoder:
 
 BASELINES = {
     "frame difference": lambda seed: Shifted((-1,)),
+    "interpolation, next frames": lambda seed: Shifted((-1, 1)),
     "interpolation, 3 frames": lambda seed: Shifted((-3, 3)),
     "PCA of frames": FramePCA,
     "convolutional autoencoder": FrameAutoencoder,
