@@ -62,6 +62,7 @@ def ablations(folder, path, n_seeds, n_jobs):
 def _compared(folder, name, seed):
     videos = ped2(folder)
     detector, line = _measured(_made(name, seed), videos)
+    line |= dict.fromkeys(("flagged normal", "pixel AUROC"), np.nan)
     if name == "MiddleFramePredictor":
         fitted = detector.detector
         labels = fitted.predict(videos.test, groups=videos.groups)

@@ -9,6 +9,7 @@ from skad.metrics import roc_auc_score
 
 # As by default in MiddleFramePredictor, for frames of 64 x 96 pixels.
 _PATCH_SIZE, _SMOOTHING = 4, 3.0
+RAW = ("mse, raw", "patch, raw")
 
 
 class TermsOfPredictions:
@@ -47,9 +48,8 @@ class TermsOfPredictions:
         squares = (predicted - true) ** 2
         patches = self.errors.patches(predicted, true).flatten(1).amax(1)
         raw = np.stack([squares.mean((1, 2, 3)), patches], axis=1)
-        names = (*TERMS, "mse, raw", "patch, raw")
         values = np.hstack([found, self._filled(raw, known, groups)])
-        return dict(zip(names, values.T, strict=True))
+        return dict(zip((*TERMS, *RAW), values.T, strict=True))
 
     def _scaled(self, frames):
         low, high = self.range
@@ -113,6 +113,8 @@ def measures(terms, videos):
         if len(np.unique(videos.y[rows])) == 2:
             name = f"video {abs(videos.groups[rows[0]])}"
             found[name] = roc_auc_score(videos.y[rows], -mean[rows])
+    # Every line of a file has the same columns.
+    found |= dict.fromkeys((*TERMS, *RAW), np.nan)
     return found | {name: roc_auc_score(videos.y, -v) for name, v in terms.items()}
 
 
