@@ -1,4 +1,4 @@
-"""The net that predicts the middle of a clip from both sides, and its loss."""
+"""The net that predicts the middle of a clip from both sides."""
 
 from collections import namedtuple
 from itertools import pairwise
