@@ -356,7 +356,7 @@ def test_the_net_sees_no_more_than_there_is(image_size):
     ("params", "message"),
     [
         ({"n_heads": 3}, r"n_heads is 3, which does not divide .* \(8, 16\)"),
-        ({"channels": ()}, r"channels is \(\); expected 1 or 2 or"),
+        ({"channels": ()}, r"channels is \(\); expected 1 to 8 positive"),
         ({"channels": (8, 0.5)}, "channels is .* positive integers"),
         ({"dropout": 1.0}, "'dropout' parameter"),
     ],
