@@ -119,7 +119,7 @@ ESTIMATORS = [
         kernel_size=3,
         smoothing=0,
         max_epochs=2,
-        batch_size=32,
+        batch_size=128,
         random_state=0,
     ),
     TransDe(window_size=1, d_model=8, max_epochs=2, random_state=0),

@@ -54,7 +54,7 @@ def test_planted_anomalies_score_low():
     X, y, groups, masks = make_moving_digits(10, 40, size=16, random_state=1)
     normal = np.isin(groups, np.unique(groups)[:5])
     detector = MiddleFramePredictor(
-        channels=(8, 16), max_epochs=4, max_clips=64, stride=2, random_state=0
+        channels=(8, 16), max_epochs=2, max_clips=48, stride=2, random_state=0
     ).fit(X[normal], groups=groups[normal])
     scores = detector.score_samples(X[~normal], groups=groups[~normal])
     assert roc_auc_score(y[~normal], scores) > 0.85
