@@ -21,16 +21,8 @@ class Autoencoder:
         tensor = as_tensor(images.train, self.size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self.net = self._net(tensor.shape[1])
-            optimizer = torch.optim.Adam(self.net.parameters(), lr=_LR)
-            start = time.process_time()
-            while (left := 1 - (time.process_time() - start) / self.seconds) > 0:
-                optimizer.param_groups[0]["lr"] = left * _LR
-                batch = tensor[torch.randint(len(tensor), (32,))]
-                loss = (self.net(batch) - batch).square().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+            self.net = autoencoder(self.widths, tensor.shape[1])
+            reconstruct(self.net, tensor, self.seconds)
         return self
 
     @torch.inference_mode()
@@ -42,13 +34,28 @@ class Autoencoder:
     def score(self, test):
         return scores_of(self.maps(test))
 
-    def _net(self, n_channels):
-        layers, before = [], n_channels
-        for width in self.widths:
-            layers += [nn.Conv2d(before, width, 4, 2, 1), nn.ReLU()]
-            before = width
-        for width in (*self.widths[-2::-1], n_channels):
-            layers += [nn.ConvTranspose2d(before, width, 4, 2, 1), nn.ReLU()]
-            before = width
-        # Greys have no ReLU after them.
-        return nn.Sequential(*layers[:-1])
+
+def autoencoder(widths, n_channels):
+    """Return a net that halves images once for each width, and doubles them again."""
+    layers, before = [], n_channels
+    for width in widths:
+        layers += [nn.Conv2d(before, width, 4, 2, 1), nn.ReLU()]
+        before = width
+    for width in (*widths[-2::-1], n_channels):
+        layers += [nn.ConvTranspose2d(before, width, 4, 2, 1), nn.ReLU()]
+        before = width
+    # Greys have no ReLU after them.
+    return nn.Sequential(*layers[:-1])
+
+
+def reconstruct(net, images, seconds):
+    """Train a net to reconstruct images, for so many seconds of the processor."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=_LR)
+    start = time.process_time()
+    while (left := 1 - (time.process_time() - start) / seconds) > 0:
+        optimizer.param_groups[0]["lr"] = left * _LR
+        batch = images[torch.randint(len(images), (32,))]
+        loss = (net(batch) - batch).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()

@@ -1,15 +1,11 @@
 """Detectors that say what a frame should look like, and in which frames they can."""
 
-import time
-
 import numpy as np
 import torch
+from experiments.images.nets import autoencoder, reconstruct
 from sklearn.decomposition import PCA
-from torch import nn
 
 _BATCH = 64
-# Falls to 0 while the net is trained.
-_LR = 2e-3
 
 
 class Shifted:
@@ -65,16 +61,8 @@ class FrameAutoencoder:
         tensor = torch.from_numpy(frames)[:, None]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self.net = self._net()
-            optimizer = torch.optim.Adam(self.net.parameters(), lr=_LR)
-            start = time.process_time()
-            while (left := 1 - (time.process_time() - start) / self.seconds) > 0:
-                optimizer.param_groups[0]["lr"] = left * _LR
-                batch = tensor[torch.randint(len(tensor), (32,))]
-                loss = (self.net(batch) - batch).square().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+            self.net = autoencoder(self.widths, 1)
+            reconstruct(self.net, tensor, self.seconds)
         return self
 
     @torch.inference_mode()
@@ -83,17 +71,6 @@ class FrameAutoencoder:
         batches = torch.from_numpy(frames)[:, None].split(_BATCH)
         kept = torch.cat([self.net(batch)[:, 0] for batch in batches])
         return kept.numpy(), np.ones(len(frames), dtype=bool)
-
-    def _net(self):
-        layers, before = [], 1
-        for width in self.widths:
-            layers += [nn.Conv2d(before, width, 4, 2, 1), nn.ReLU()]
-            before = width
-        for width in (*self.widths[-2::-1], 1):
-            layers += [nn.ConvTranspose2d(before, width, 4, 2, 1), nn.ReLU()]
-            before = width
-        # Greys have no ReLU after them.
-        return nn.Sequential(*layers[:-1])
 
 
 BASELINES = {
