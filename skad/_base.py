@@ -7,8 +7,10 @@ from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skad._doc_link import DocLinkMixin
 
-class BaseDetector(OutlierMixin, BaseEstimator):
+
+class BaseDetector(DocLinkMixin, OutlierMixin, BaseEstimator):
     """Base class of all detectors.
 
     A detector implements two hooks, ``_fit(X)`` and ``_score_samples(X)``, both

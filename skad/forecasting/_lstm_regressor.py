@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skad._deep import TrainingMixin
+from skad._doc_link import DocLinkMixin
 from skad._forecasts import number_of_lags
 from skad._kernels._lstm import lstm_layer, project
 from skad._nets._lstm import StretchLoss, StretchNet
@@ -23,7 +24,7 @@ _BLOCK = 4096
 _FARTHEST = 10.0
 
 
-class LSTMRegressor(TrainingMixin, RegressorMixin, BaseEstimator):
+class LSTMRegressor(DocLinkMixin, TrainingMixin, RegressorMixin, BaseEstimator):
     """Predict what belongs to a row from that row and all rows before it.
 
     Rows are time steps of one or more series. The prediction is linear in the last

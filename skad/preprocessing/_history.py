@@ -9,13 +9,14 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skad._doc_link import DocLinkMixin
 from skad.preprocessing._past import Actors, Usual
 from skad.preprocessing._records import RecordColumns, merged
 
 _FEATURES = ("new", "elapsed", "count", "ratio", "deviation")
 
 
-class HistoryFeatures(TransformerMixin, BaseEstimator):
+class HistoryFeatures(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Compare each record with the earlier records of those who act in it.
 
     Records say who did what and when: payments of customers at terminals, readings of
