@@ -88,7 +88,15 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {
-    page: [] for page in ("getting_started", "results", "whats_new", "contributing")
+    page: []
+    for page in (
+        "getting_started",
+        "results",
+        "papers",
+        "glossary",
+        "whats_new",
+        "contributing",
+    )
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
