@@ -8,6 +8,10 @@ from docutils import nodes
 # Examples run in this process: no threads beyond what an example asks for.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import skad
+from skad import _doc_link
+
+# Pictures of estimators in the gallery, one folder below the root, link to this build.
+_doc_link.DOC_URL = "../"
 
 project = "skad"
 author = "the skad developers"
