@@ -264,13 +264,18 @@ def auc_of_defects(kinds, scores, *, defects):
     return auc(defects, scores)
 
 
+def auc_by_names(detector, X, names):
+    """Return the same where defects are one more kind, which no training fold has."""
+    return auc(names != "defect", detector.decision_function(X))
+
+
 def test_images_of_many_kinds(routing):
     X, defects, _, kinds = make_surfaces(60, 20, size=32, random_state=0)
     kinds = np.array(["metal", "cloth", "tiles"])[kinds]
     small = {"channels": (4, 8), "backbone_epochs": 2, "memory_size": 4}
     detector = MDDNet(max_epochs=3, random_state=0, **small)
-    # `y` says what an image shows, to `fit`; the scorer gets labels of its own. There
-    # is no refit on all images: it would take those with a defect for normal ones.
+    # To `fit`, y says what an image shows: the scorer gets labels of its own. There is
+    # no refit on all images: it would take those with a defect for normal ones.
     scorer = make_scorer(auc_of_defects, response_method="decision_function")
     folds = [(np.arange(40), np.arange(40, 80))]
     search = GridSearchCV(
@@ -287,6 +292,11 @@ def test_images_of_many_kinds(routing):
         return auc(defects[test], fitted.score_samples(X[test]))
 
     check_search(search, folds, judge)
+    named = clone(search).set_params(scoring=auc_by_names)
+    named.fit(X, np.where(defects == 1, kinds, "defect"))
+    assert_array_equal(
+        named.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
+    )
 
 
 def test_images_and_words(routing):
