@@ -2,125 +2,142 @@
 
 import os
 import platform
-import re
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-from jinja2 import Environment, PackageLoader
-
-from skad.benchmark._plots import dot_plot, time_plot
 from skad.benchmark._problem import TEST_SIZE
 from skad.benchmark._store import versions
+from skad.benchmark._words import (
+    MEASURE_NAMES,
+    above_chance,
+    breakable,
+    decimal,
+    grouped,
+    parameters,
+    probability,
+    seconds,
+    shape,
+)
+
+__all__ = ["decimal", "grouped", "seconds", "write_report"]
 
 
-def write_report(comparison, path, *, command, unread):
-    """Render the template with everything that a reader may ask for."""
+def write_report(comparisons, path, *, command=None, unread=()):
+    """Write one page about the comparisons on several kinds of data.
+
+    The page needs no network and no script, and follows the reader's choice of light
+    or dark colours. Jinja2, matplotlib and pandas have to be installed.
+
+    Parameters
+    ----------
+    comparisons : dict of str to Comparison
+        What was compared, by kind of data; the kinds are the headings, in this order.
+        The key None goes without a heading, for a single comparison.
+
+    path : path-like
+        The file to write; its folder is made if it does not exist.
+
+    command : str, default=None
+        The command that made the comparisons, to be shown.
+
+    unread : iterable of str, default=()
+        Messages about data that could not be read, to be shown.
+
+    See Also
+    --------
+    Comparison.to_html : The page of a single comparison.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> from skad.benchmark import (
+    ...     compare, default_datasets, default_detectors, write_report
+    ... )
+    >>> comparisons = {}
+    >>> for kind, name in {"tables": "wine", "images": "digit 8"}.items():
+    ...     detectors = default_detectors(["IsolationForest", "PCA"], kind=kind)
+    ...     datasets = default_datasets([name], kind=kind)
+    ...     comparisons[kind] = compare(detectors, datasets, seeds=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "report.html"
+    ...     write_report(comparisons, path)
+    ...     path.read_text(encoding="utf-8")[:15]
+    '<!DOCTYPE html>'
+    """
+    if not comparisons:
+        raise ValueError("comparisons is empty; a report needs at least one.")
+    template = _environment().get_template("report.html.j2")
+    page = template.render(**_context(comparisons), command=command, unread=unread)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def _environment():
+    # Only a report needs Jinja2, and only its figures need matplotlib.
+    from jinja2 import Environment, PackageLoader
+
     environment = Environment(
         loader=PackageLoader("skad.benchmark", ""),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (above_chance, breakable, decimal, seconds):
-        environment.filters[function.__name__] = function
-    template = environment.get_template("report.html.j2")
-    page = template.render(**_context(comparison), command=command, unread=unread)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    filters = (
+        above_chance,
+        breakable,
+        decimal,
+        parameters,
+        probability,
+        seconds,
+        shape,
+    )
+    environment.filters |= {function.__name__: function for function in filters}
+    environment.globals["label"] = MEASURE_NAMES
+    return environment
 
 
-def _context(comparison):
-    table, scores = comparison.table(), comparison.scores("auroc")
-    plan = comparison.plan
-    measured = bool(scores.notna().to_numpy().any())
-    # A mean over the data sets that were easy enough is no mean to compare with.
-    never_failed = table[table["n_datasets"] == max(1, len(scores))]
+def _context(comparisons):
+    from skad.benchmark._section import describe_section
+
+    sections = [
+        describe_section(kind, comparison, f"kind{number}")
+        for number, (kind, comparison) in enumerate(comparisons.items())
+    ]
+    plans = [comparison.plan for comparison in comparisons.values()]
+    problems = [problem for plan in plans for problem in plan.problems]
     return {
-        "plan": plan,
-        "comparison": comparison,
-        "n_runs": len(comparison.records),
-        "summary": [(name, row) for name, row in table.iterrows()],
-        "names": list(table.index),
-        "cells": [(name, _cells(row)) for name, row in scores.iterrows()],
-        "problems": [_describe(problem) for problem in plan.problems],
+        "sections": sections,
+        "overview": [_overview(section) for section in sections],
+        "n_runs": sum(len(section["runs"]) for section in sections),
+        "n_planned": sum(len(plan) for plan in plans),
+        "n_reused": sum(comparison.n_reused for comparison in comparisons.values()),
+        "n_problems": len(problems),
+        "fixed": {problem.is_fixed for problem in problems},
+        "used": {name for section in sections for name in section["measures"]},
+        "ranked_by": sorted({section["measure"] for section in sections}),
+        "n_seeds": sorted({len(plan.seeds) for plan in plans}),
+        "max_samples": sorted({plan.max_samples for plan in plans}),
+        "n_jobs": sorted({plan.n_jobs for plan in plans} - {None, 1}),
         "test_percent": round(100 * TEST_SIZE),
-        "dots": dot_plot(scores, "AUROC by data set") if measured else None,
-        "time": None if never_failed.empty else time_plot(table, never_failed.index),
-        "n_never_failed": len(never_failed),
-        "runs": comparison.records,
-        "failures": grouped(comparison.failures(), "error"),
-        "warnings": grouped(comparison.warnings(), "warnings"),
         "versions": {"Python": platform.python_version(), **versions()},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "date": f"{datetime.now():%d %B %Y}".lstrip("0"),
     }
 
 
-def _cells(row):
-    """Values of one data set; the best is bold, ties included as they are shown."""
-    best = np.nanmax(row) if row.notna().any() else None
-    return [
-        {
-            "value": None if np.isnan(value) else value,
-            "best": best is not None and decimal(value) == decimal(best),
-            "shade": 0 if np.isnan(value) else round(45 * max(0, 2 * value - 1) ** 3),
-        }
-        for value in row
+def _overview(section):
+    """The first detector by mean rank, and the next, of those that did not all fail."""
+    measured = [
+        {"name": name, "rank": row["rank"], "value": row[section["measure"]]}
+        for name, row in section["summary"]
+        if row["n_datasets"]
     ]
-
-
-def _describe(problem):
-    n_samples, n_features = problem.shape
+    tied = len(measured) > 1 and measured[0]["rank"] == measured[1]["rank"]
     return {
-        "name": problem.name,
-        "n_samples": n_samples,
-        "n_features": n_features,
-        "n_anomalies": int(problem.is_anomaly.sum()),
-        "percent": 100 * problem.is_anomaly.mean(),
+        "section": section,
+        "best": measured[:1],
+        "next": measured[1:2],
+        "tied": tied,
     }
-
-
-def grouped(messages, column):
-    """One dictionary for each detector and message, with all its data sets."""
-    return [
-        {
-            "detector": detector,
-            "message": message,
-            "datasets": listed(group["dataset"].tolist()),
-            "n_runs": int(group["n_runs"].sum()),
-        }
-        for (detector, message), group in messages.groupby(
-            ["detector", column], sort=False
-        )
-    ]
-
-
-def listed(names, n_shown=4):
-    """Some names, and how many more there are."""
-    more = len(names) - n_shown
-    return ", ".join(names[:n_shown]) + (f" and {more} more" if more > 0 else "")
-
-
-def decimal(value, digits=3):
-    """A number as the tables show it; a dash for a missing one."""
-    return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"
-
-
-def above_chance(auroc):
-    """The length of an AUROC's bar, in per cent."""
-    return 0 if np.isnan(auroc) else round(max(0, 200 * (auroc - 0.5)), 1)
-
-
-def seconds(value):
-    """Seconds with two significant digits and no exponent."""
-    if value is None or np.isnan(value):
-        return "–"
-    digits = max(0, 1 - int(np.floor(np.log10(max(value, 1e-4)))))
-    return f"{value:.{digits}f}"
-
-
-def breakable(name):
-    """Split a long name where a line may end."""
-    return re.findall(r"[A-Z]+[^A-Z]*|[^A-Z]+", name)
