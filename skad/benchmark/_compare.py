@@ -2,13 +2,15 @@
 
 import sys
 from numbers import Integral
+from uuid import uuid4
 
 from sklearn.base import clone
 from sklearn.utils import check_scalar
+from sklearn.utils.parallel import Parallel, delayed
 
 from skad.benchmark._comparison import Comparison
 from skad.benchmark._problem import make_problem
-from skad.benchmark._run import check_detector, run, set_nested, warm_up
+from skad.benchmark._run import check_detector, run
 from skad.benchmark._store import Store, run_key
 
 
@@ -24,11 +26,12 @@ def compare(
 ):
     """Compare detectors on data sets with known anomalies.
 
-    For each seed, a data set is split 70 to 30 with the share of anomalies kept.
-    A detector is fitted on the larger part without the labels, anomalies included,
-    and the scores of the smaller part are measured against the labels. A detector
-    that raises, or whose scores are not finite, has failed: the error is kept, and
-    it shares the last rank on that data set.
+    For each seed, rows without an order are split 70 to 30 with the share of anomalies
+    kept. A detector is fitted on the larger part without the labels, anomalies
+    included, and the scores of the smaller part are measured against the labels. Other
+    data come with their own two parts, as a :class:`FixedSplit`. A detector that
+    raises, or whose scores are not finite, has failed: the error is kept, and it shares
+    the last rank on that data set.
 
     Parameters
     ----------
@@ -37,19 +40,22 @@ def compare(
         Each run uses a clone, of which every parameter called ``random_state`` is
         set to the seed.
 
-    datasets : dict of str to (X, y)
+    datasets : dict of str to (X, y) or FixedSplit
         The data sets. Labels are {-1, 1} with -1 for anomalies, or {0, 1} or bool
         with 1 for anomalies.
 
     seeds : int, default=5
-        The number of splits; the seeds are ``range(seeds)``.
+        The number of splits; the seeds are ``range(seeds)``. Those of a
+        :class:`FixedSplit` are all the same, so that only the detectors vary.
 
     max_samples : int, default=10000
-        A larger data set is reduced to as many random rows, anew for each seed.
+        A larger data set is reduced to as many random rows, anew for each seed; a
+        :class:`FixedSplit` is taken as it is.
 
     n_jobs : int, default=None
-        Set as ``n_jobs`` of every detector that has one; None changes nothing. The
-        runs themselves are made one after the other, so that times mean something.
+        The number of runs made at the same time, by joblib and so on any of its
+        backends; None means 1, unless in a context of joblib. Runs beside one another
+        take longer each: compare times only of the same `n_jobs`.
 
     results : path-like, default=None
         A file to which each finished run is added at once, as a line of JSON. What
@@ -88,23 +94,24 @@ def compare(
 class Plan:
     """What is to be compared, checked before anything is computed."""
 
-    def __init__(self, detectors, datasets, *, seeds, max_samples, n_jobs):
+    def __init__(self, detectors, datasets, *, seeds, max_samples, n_jobs=None):
         if not detectors or not datasets:
             raise ValueError("compare needs at least one detector and one data set.")
         check_scalar(seeds, "seeds", Integral, min_val=1)
         check_scalar(max_samples, "max_samples", Integral, min_val=10)
+        if n_jobs is not None:
+            check_scalar(n_jobs, "n_jobs", Integral)
+        if n_jobs == 0:
+            raise ValueError("n_jobs=0 must be None, at least 1, or negative.")
         self.seeds = range(seeds)
         self.max_samples = max_samples
         self.n_jobs = n_jobs
         self.detectors = {}
         for name, detector in detectors.items():
             check_detector(name, detector)
-            detector = clone(detector)
-            if n_jobs is not None:
-                set_nested(detector, "n_jobs", n_jobs)
-            self.detectors[name] = detector
+            self.detectors[name] = clone(detector)
         self.problems = [
-            make_problem(name, X, y, max_samples) for name, (X, y) in datasets.items()
+            make_problem(name, data, max_samples) for name, data in datasets.items()
         ]
 
     def __len__(self):
@@ -116,25 +123,46 @@ class Plan:
         All detectors take their turn with a seed before the next seed begins, so
         that an interrupted comparison still compares.
         """
-        warm = set()
+        asked = [
+            (self._labels(problem, seed, name), problem)
+            for problem in self.problems
+            for seed in self.seeds
+            for name in self.detectors
+        ]
+        known = {labels["key"]: store.get(labels["key"]) for labels, _ in asked}
+        # Of data sets that are the same, one is enough.
+        missing = {ask[0]["key"]: ask for ask in asked if not known[ask[0]["key"]]}
+        outcomes = self._outcomes(missing.values())
         with _progress_bar(len(self), progress) as bar:
-            for problem in self.problems:
-                for seed in self.seeds:
-                    for name, detector in self.detectors.items():
-                        bar.set_postfix_str(f"{problem.name}, {name}", refresh=False)
-                        yield self._record(problem, seed, name, detector, store, warm)
-                        bar.update()
+            for labels, _ in asked:
+                text = f"{labels['dataset']}, {labels['detector']}"
+                bar.set_postfix_str(text, refresh=False)
+                yield self._record(labels, known, store, outcomes)
+                bar.update()
 
-    def _record(self, problem, seed, name, detector, store, warm):
-        key = run_key(detector, problem, seed, self.max_samples)
-        labels = {"key": key, "dataset": problem.name, "detector": name, "seed": seed}
-        known = store.get(key)
-        if known is not None:
-            return {**known, **labels, "reused": True}
-        if name not in warm:
-            warm_up(detector, problem)
-            warm.add(name)
-        record = {**labels, **run(detector, problem, seed, self.max_samples)}
+    def _labels(self, problem, seed, name):
+        key = run_key(self.detectors[name], problem, seed, self.max_samples)
+        return {"key": key, "dataset": problem.name, "detector": name, "seed": seed}
+
+    def _outcomes(self, asked):
+        """What the runs come to, one after the other as they are wanted."""
+        token = uuid4().hex
+        return Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(run)(
+                self.detectors[labels["detector"]],
+                problem,
+                labels["seed"],
+                self.max_samples,
+                warm_key=(token, labels["detector"]),
+            )
+            for labels, problem in asked
+        )
+
+    def _record(self, labels, known, store, outcomes):
+        key = labels["key"]
+        if known[key]:
+            return {**known[key], **labels, "reused": True}
+        record = known[key] = {**labels, **next(outcomes)}
         store.add(record)
         return {**record, "reused": False}
 

@@ -2,7 +2,18 @@
 
 import numpy as np
 
-_MEASURES = ("auroc", "average_precision", "fit_seconds", "score_seconds")
+from skad.benchmark._ranks import rank_test
+
+# What each measure is called where there is room for a word.
+QUALITY = {
+    "auroc": "AUROC",
+    "average_precision": "avg. prec.",
+    "vus_pr": "VUS-PR",
+    "aupro": "AUPRO",
+}
+_SECONDS = ("fit_seconds", "score_seconds")
+# Kept in the records for the report's pictures.
+_DRAWN = ["positions", "course"]
 
 
 class Comparison:
@@ -21,10 +32,17 @@ class Comparison:
         One dictionary a run, with the keys `dataset`, `detector`, `seed`, `status`
         ("ok" or "failed"), `auroc`, `average_precision`, `fit_seconds` and
         `score_seconds`, or `error`, and `warnings`, `n_train`, `n_test` and
-        `reused`, whether an earlier call made it.
+        `reused`, whether an earlier call made it. For rows in the order of time there
+        is `vus_pr`, for images with masks `aupro`, and for pictures of the scores
+        `positions`, where the anomalies are in the ranking, or `course`, the ranking
+        along time.
 
     Attributes
     ----------
+    measure : str
+        By which the detectors are ranked: "vus_pr" if the rows of all data sets are in
+        the order of time, else "auroc".
+
     interrupted : bool
         Whether runs are missing.
 
@@ -49,6 +67,8 @@ class Comparison:
     def __init__(self, plan, records):
         self.plan = plan
         self.records = records
+        ordered = all("vus_pr" in problem.measures for problem in plan.problems)
+        self.measure = "vus_pr" if ordered else "auroc"
         self.interrupted = len(records) < len(plan)
         self.n_reused = sum(record["reused"] for record in records)
 
@@ -62,19 +82,32 @@ class Comparison:
         """
         import pandas as pd
 
-        columns = ["dataset", "detector", "seed", "status", *_MEASURES]
+        columns = ["dataset", "detector", "seed", "status", *self.measures(), *_SECONDS]
         columns += ["error", "warnings"]
-        frame = pd.DataFrame(self.records)
+        frame = pd.DataFrame(self.records).drop(columns=_DRAWN, errors="ignore")
         rest = [name for name in frame.columns if name not in columns]
         return frame.reindex(columns=[*columns, *rest])
 
-    def scores(self, measure="auroc"):
+    def measures(self):
+        """Return what the data sets are measured by, that of the ranks first.
+
+        Returns
+        -------
+        measures : list of str
+            Of "auroc", "average_precision", "vus_pr" and "aupro".
+        """
+        found = {name for problem in self.plan.problems for name in problem.measures}
+        known = [name for name in QUALITY if name in found]
+        return sorted(known, key=lambda name: name != self.measure)
+
+    def scores(self, measure=None):
         """Return the means over seeds of a measure.
 
         Parameters
         ----------
-        measure : str, default="auroc"
-            One of "auroc", "average_precision", "fit_seconds", "score_seconds".
+        measure : str, default=None
+            One of :meth:`measures`, "fit_seconds" or "score_seconds". If None, the one
+            that the detectors are ranked by.
 
         Returns
         -------
@@ -82,6 +115,12 @@ class Comparison:
             One row a data set, one column a detector, in the order of the summary;
             missing where the detector failed with any seed.
         """
+        known = [*self.measures(), *_SECONDS]
+        measure = self.measure if measure is None else measure
+        if measure not in known:
+            raise ValueError(
+                f"measure={measure!r} is unknown; expected one of {known}."
+            )
         means, _ = self._over_seeds(measure)
         return means[self.table().index]
 
@@ -92,27 +131,53 @@ class Comparison:
         -------
         table : pandas.DataFrame
             One row a detector. ``rank`` is the mean over data sets of the rank by
-            AUROC, where those that failed share the last ranks. The other means are
-            over the ``n_datasets`` data sets on which the detector never failed;
-            ``auroc_se`` is the standard error of the mean AUROC over the seeds, with
-            the data sets held fixed; ``n_failed`` counts runs.
+            `measure`, where those that failed share the last ranks. The other means
+            are over the ``n_datasets`` data sets on which the detector never failed,
+            and which have that measure; ``auroc_se``, or that of another `measure`, is
+            the standard error over the seeds, with the data sets held fixed;
+            ``n_failed`` counts runs.
         """
         import pandas as pd
 
-        means, errors = self._over_seeds("auroc")
-        ranks = means.fillna(-1).rank(axis=1, ascending=False)
+        means, errors = self._over_seeds(self.measure)
+        others = [*self.measures()[1:], *_SECONDS]
         table = pd.DataFrame(
             {
-                "rank": ranks.mean(),
-                "auroc": means.mean(),
-                "auroc_se": _standard_error(errors, means.notna()),
-                **{name: self._over_seeds(name)[0].mean() for name in _MEASURES[1:]},
+                "rank": self._ranks().mean(),
+                self.measure: means.mean(),
+                f"{self.measure}_se": _standard_error(errors, means.notna()),
+                **{name: self._over_seeds(name)[0].mean() for name in others},
                 "n_datasets": means.notna().sum(),
                 "n_failed": self._n_failed().astype(int),
             }
         )
         table.index.name = "detector"
-        return table.sort_values(["rank", "auroc"], ascending=[True, False])
+        return table.sort_values(["rank", self.measure], ascending=[True, False])
+
+    def rank_test(self, alpha=0.05):
+        """Test whether the mean ranks differ by more than chance.
+
+        Friedman's test of all detectors, and Nemenyi's critical difference of two mean
+        ranks. Data sets count as independent, which those made of the same images or
+        by the same generator are not.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            Level of significance.
+
+        Returns
+        -------
+        test : RankTest
+            A named tuple: ``pvalue`` of Friedman's test, the ``critical_difference``,
+            and ``groups``, lists of detectors whose mean ranks do not differ by more.
+            None for fewer than three detectors or two data sets.
+        """
+        ranks = self._ranks()[self.table().index]
+        n_datasets, n_detectors = ranks.shape
+        if n_datasets < 2 or n_detectors < 3:
+            return None
+        return rank_test(ranks, alpha)
 
     def failures(self):
         """Return what failed, and why.
@@ -140,13 +205,15 @@ class Comparison:
         Returns
         -------
         values : dict
-            The keys are `interrupted`, `summary`, `auroc` and `runs`.
+            The keys are `interrupted`, `measure`, `summary`, `scores`, the means of
+            `measure` by data set and detector, and `runs`.
         """
-        scores = self.scores("auroc")
+        scores = self.scores()
         return {
             "interrupted": self.interrupted,
+            "measure": self.measure,
             "summary": _plain_rows(self.table()),
-            "auroc": {
+            "scores": {
                 name: dict(zip(scores.columns, _plain(row), strict=True))
                 for name, row in zip(scores.index, scores.to_numpy(), strict=True)
             },
@@ -169,7 +236,7 @@ class Comparison:
         """
         from skad.benchmark._report import write_report
 
-        write_report(self, path, command=command, unread=unread)
+        write_report({None: self}, path, command=command, unread=unread)
 
     def _rounds(self):
         """The runs of complete rounds."""
@@ -190,6 +257,11 @@ class Comparison:
             cell.unstack("detector").reindex(index=names, columns=self.plan.detectors)
             for cell in (values["mean"], squared_error)
         )
+
+    def _ranks(self):
+        """The rank of each detector on each data set; failures share the last ones."""
+        means, _ = self._over_seeds(self.measure)
+        return means.fillna(-1).rank(axis=1, ascending=False)
 
     def _n_failed(self):
         rounds = self._rounds()

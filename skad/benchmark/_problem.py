@@ -1,12 +1,16 @@
 """A data set as the benchmark sees it: checked, fingerprinted, split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import joblib
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from skad.metrics import outlier_mask
 
@@ -16,22 +20,106 @@ TEST_SIZE = 0.3
 MIN_CLASS_SIZE = 4
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A data set, which of its rows are anomalies, and a hash of both."""
+@dataclass(frozen=True, eq=False)
+class FixedSplit:
+    """Data in two parts that belong together: one to fit on, one to score.
+
+    Series, videos and networks cannot be cut at random, and images or fleets often
+    come with a part without anomalies to learn from. :func:`compare` takes such data as
+    they are, the same for each seed.
+
+    Parameters
+    ----------
+    X_train : array-like
+        What detectors are fitted on, in any shape that they take.
+
+    X_test : array-like
+        What they score.
+
+    y_test : array-like of shape (n_samples,)
+        Labels of `X_test`: {-1, 1} with -1 for anomalies, or {0, 1} or bool with 1 for
+        anomalies.
+
+    fit_params : dict, default={}
+        What ``fit`` gets besides `X_train`, by name: `y`, `groups`, `masks`. Each
+        detector gets those that it takes; PyOD's get no `y`.
+
+    score_params : dict, default={}
+        What is handed over with `X_test` when it is scored, such as `groups`; each
+        detector gets those that it takes.
+
+    masks : array-like of shape (n_samples, height, width), default=None
+        Where the images of `X_test` are anomalous. With them, the anomaly maps of
+        detectors that have some are measured.
+
+    buffer : int, default=None
+        Only for rows in the order of time: how many of them around an event count in
+        part, see :func:`skad.metrics.vus_pr_score`. If None, rows have no order.
+
+    See Also
+    --------
+    compare : Takes it as a data set.
+
+    Examples
+    --------
+    >>> from skad import TransDe
+    >>> from skad.benchmark import FixedSplit, compare
+    >>> from skad.datasets import make_sensor_series
+    >>> past, present, y, _ = make_sensor_series(300, 300, 2, n_events=3, random_state=0)
+    >>> series = FixedSplit(past, present, y, buffer=40)
+    >>> comparison = compare({"TransDe": TransDe(max_epochs=1)}, {"a": series}, seeds=1)
+    >>> comparison.measure
+    'vus_pr'
+    """
+
+    X_train: object
+    X_test: object
+    y_test: object
+    fit_params: dict = field(default_factory=dict)
+    score_params: dict = field(default_factory=dict)
+    masks: object = None
+    buffer: int = None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The two parts of a data set with one seed, and what measures them."""
+
+    X_train: object
+    X_test: object
+    is_anomaly: np.ndarray
+    fit_params: dict = field(default_factory=dict)
+    score_params: dict = field(default_factory=dict)
+    masks: np.ndarray = None
+    buffer: int = None
+
+
+@dataclass(frozen=True, eq=False)
+class RandomProblem:
+    """Rows without an order, split anew with each seed."""
 
     name: str
     X: object
     is_anomaly: np.ndarray
     fingerprint: str
+    measures = ("auroc", "average_precision")
+    is_fixed = False
 
     @property
-    def shape(self):
-        return self.X.shape
+    def n_train(self):
+        return None
+
+    @property
+    def n_samples(self):
+        return _num_samples(self.X)
+
+    @property
+    def sample_shape(self):
+        return np.shape(self.X)[1:]
 
     def split(self, seed, max_samples):
-        """Rows to train on and rows to score, of at most `max_samples` rows."""
-        rows = np.arange(self.X.shape[0])
+        """Both parts, of at most `max_samples` rows in all."""
+        rows = np.arange(self.n_samples)
         if len(rows) > max_samples:
             rows, _ = train_test_split(
                 rows,
@@ -39,37 +127,122 @@ class Problem:
                 stratify=self.is_anomaly,
                 random_state=seed,
             )
-        return train_test_split(
+        train, test = train_test_split(
             rows,
             test_size=TEST_SIZE,
             stratify=self.is_anomaly[rows],
             random_state=seed,
         )
+        take = _safe_indexing
+        return Parts(take(self.X, train), take(self.X, test), self.is_anomaly[test])
 
-    def take(self, rows):
-        return _safe_indexing(self.X, rows)
+
+@dataclass(frozen=True, eq=False)
+class FixedProblem:
+    """Data that come in two parts, the same with each seed."""
+
+    name: str
+    parts: Parts
+    fingerprint: str
+    is_fixed = True
+
+    @property
+    def measures(self):
+        ordered = () if self.parts.buffer is None else ("vus_pr",)
+        pixels = () if self.parts.masks is None else ("aupro",)
+        return (*ordered, "auroc", "average_precision", *pixels)
+
+    @property
+    def n_train(self):
+        return _num_samples(self.parts.X_train)
+
+    @property
+    def n_samples(self):
+        return _num_samples(self.parts.X_test)
+
+    @property
+    def is_anomaly(self):
+        return self.parts.is_anomaly
+
+    @property
+    def sample_shape(self):
+        return np.shape(self.parts.X_test)[1:]
+
+    def split(self, seed, max_samples):
+        """Both parts as they are."""
+        return self.parts
 
 
-def make_problem(name, X, y, max_samples):
-    """Check a data set; raise a ValueError that names it."""
+def make_problem(name, data, max_samples):
+    """Check a data set, (X, y) or a FixedSplit; raise a ValueError that names it."""
     try:
-        X = _as_table(X)
-        is_anomaly = outlier_mask(column_or_1d(y))
-        check_consistent_length(X, is_anomaly)
-        _check_class_sizes(is_anomaly, max_samples)
+        if isinstance(data, FixedSplit):
+            return _fixed(name, data)
+        X, y = data
+        return _random(name, X, y, max_samples)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data set {name!r}: {error}") from error
-    return Problem(name, X, is_anomaly, joblib.hash((X, is_anomaly)))
 
 
-def _as_table(X):
+def _random(name, X, y, max_samples):
+    X = _as_array(X)
+    is_anomaly = outlier_mask(column_or_1d(y))
+    check_consistent_length(X, is_anomaly)
+    _check_class_sizes(is_anomaly, max_samples)
+    return RandomProblem(name, X, is_anomaly, joblib.hash((X, is_anomaly)))
+
+
+def _fixed(name, data):
+    X_train, X_test = _as_array(data.X_train), _as_array(data.X_test)
+    is_anomaly = outlier_mask(column_or_1d(data.y_test))
+    check_consistent_length(X_test, is_anomaly)
+    check_consistent_length(X_train, *data.fit_params.values())
+    check_consistent_length(X_test, *data.score_params.values())
+    if np.shape(X_train)[1:] != np.shape(X_test)[1:]:
+        raise ValueError(
+            f"X_train has shape {np.shape(X_train)}, X_test {np.shape(X_test)}; all "
+            "but the first must be the same."
+        )
+    if is_anomaly.all() or not is_anomaly.any():
+        raise ValueError(
+            f"{is_anomaly.sum()} of {len(is_anomaly)} rows to score are anomalous; at "
+            "least one must be, and one must not."
+        )
+    masks = _as_masks(data.masks, X_test)
+    if data.buffer is not None and not data.buffer >= 0:
+        raise ValueError(f"buffer={data.buffer!r} must be None or at least 0.")
+    parts = Parts(
+        X_train,
+        X_test,
+        is_anomaly,
+        data.fit_params,
+        data.score_params,
+        masks,
+        data.buffer,
+    )
+    return FixedProblem(name, parts, joblib.hash(vars(parts)))
+
+
+def _as_array(X):
     if not hasattr(X, "iloc"):
         X = np.asarray(X)
-        if X.dtype.kind in "bfiu":
+        if X.dtype.kind in "bfiu" and X.ndim == 2:
             X = X.astype(np.float64)
-    if X.ndim != 2:
-        raise ValueError(f"X has {X.ndim} dimensions; expected 2.")
+    if X.ndim < 2:
+        raise ValueError(f"X has {X.ndim} dimensions; expected at least 2.")
     return X
+
+
+def _as_masks(masks, X_test):
+    if masks is None:
+        return None
+    masks = np.asarray(masks)
+    if masks.ndim != 3 or len(masks) != _num_samples(X_test):
+        raise ValueError(
+            f"masks has shape {masks.shape}; expected ({_num_samples(X_test)}, height, "
+            "width), one for each image of X_test."
+        )
+    return masks.astype(bool)
 
 
 def _check_class_sizes(is_anomaly, max_samples):

@@ -6,11 +6,23 @@ from time import perf_counter
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 
 from skad._orientation import orientation
-from skad.metrics import average_precision_score, roc_auc_score
+from skad.benchmark._curves import course, positions
+from skad.benchmark._metadata import call_with
+from skad.metrics import (
+    average_precision_score,
+    per_region_overlap_score,
+    roc_auc_score,
+    vus_pr_score,
+)
 
 WARM_UP_ROWS = 100
+
+# What was warmed up in this process, which may be one of several.
+_WARM = set()
 
 
 def check_detector(name, detector):
@@ -37,56 +49,89 @@ def set_nested(detector, parameter, value):
     return detector.set_params(**dict.fromkeys(names, value))
 
 
-def warm_up(detector, problem):
-    """Let the detector compile what it compiles, outside the measured time."""
-    rows = np.arange(min(WARM_UP_ROWS, problem.shape[0]))
-    X = problem.take(rows)
-    # An error here, on a few rows, says nothing; the run itself reports its own.
-    with contextlib.suppress(Exception), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _normality(clone(detector).fit(X), X)
-
-
-def run(detector, problem, seed, max_samples):
+def run(detector, problem, seed, max_samples, warm_key):
     """Fit and score; return the measured values, or the error as a value."""
-    train, test = problem.split(seed, max_samples)
+    parts = problem.split(seed, max_samples)
+    if warm_key not in _WARM:
+        _warm_up(detector, parts)
+        _WARM.add(warm_key)
     detector = set_nested(clone(detector), "random_state", seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
-            outcome = _measure(detector, problem, train, test)
+            outcome = _measure(detector, parts)
         except Exception as error:  # a failure is a result: recorded and shown
             outcome = {"status": "failed", "error": _first_line(error)}
     messages = {_first_line(warning.message) for warning in caught}
     return {
         **outcome,
-        "n_train": len(train),
-        "n_test": len(test),
+        "n_train": _num_samples(parts.X_train),
+        "n_test": _num_samples(parts.X_test),
         "warnings": sorted(messages),
     }
 
 
-def _measure(detector, problem, train, test):
-    X_train, X_test = problem.take(train), problem.take(test)
+def _warm_up(detector, parts):
+    """Let the detector import and compile what it needs, outside the measured time."""
+    detector = clone(detector)
+    for name in ("max_epochs", "backbone_epochs"):
+        set_nested(detector, name, 1)
+    rows = np.arange(min(WARM_UP_ROWS, _num_samples(parts.X_train)))
+    X = _safe_indexing(parts.X_train, rows)
+    params = {
+        name: _safe_indexing(value, rows) for name, value in parts.fit_params.items()
+    }
+    # An error here, on a few rows, says nothing; the run itself reports its own.
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        call_with(detector, "fit", X, params)
+        _normality(detector, X, {})
+
+
+def _measure(detector, parts):
     start = perf_counter()
-    detector.fit(X_train)
+    call_with(detector, "fit", parts.X_train, parts.fit_params)
     fitted = perf_counter()
-    scores = _normality(detector, X_test)
+    scores = _normality(detector, parts.X_test, parts.score_params)
     scored = perf_counter()
-    _check_scores(scores, len(test))
-    labels = problem.is_anomaly[test]
+    _check_scores(scores, len(parts.is_anomaly))
     return {
         "status": "ok",
-        "auroc": roc_auc_score(labels, scores),
-        "average_precision": average_precision_score(labels, scores),
+        **_quality(detector, parts, scores),
         "fit_seconds": fitted - start,
         "score_seconds": scored - fitted,
     }
 
 
-def _normality(detector, X):
-    score = getattr(detector, "score_samples", None) or detector.decision_function
-    return orientation(detector) * np.asarray(score(X), dtype=np.float64)
+def _quality(detector, parts, scores):
+    """All measures that there are for this kind of data, and the scores to be drawn."""
+    labels = parts.is_anomaly
+    values = {
+        "auroc": roc_auc_score(labels, scores),
+        "average_precision": average_precision_score(labels, scores),
+    }
+    if parts.buffer is None:
+        values["positions"] = positions(labels, scores)
+    else:
+        groups = parts.score_params.get("groups")
+        values["vus_pr"] = vus_pr_score(
+            labels, scores, buffer=parts.buffer, groups=groups
+        )
+        values["course"] = course(labels, scores)
+    if parts.masks is not None and hasattr(detector, "anomaly_map"):
+        maps = detector.anomaly_map(parts.X_test)
+        values["aupro"] = per_region_overlap_score(parts.masks, maps)
+    return values
+
+
+def _normality(detector, X, params):
+    names = ("score_samples", "decision_function")
+    if hasattr(detector, "steps") and params:
+        # Of a pipeline's methods, only the second hands over what the detector takes.
+        names = names[::-1]
+    method = next(name for name in names if hasattr(detector, name))
+    scores = call_with(detector, method, X, params)
+    return orientation(detector) * np.asarray(scores, dtype=np.float64)
 
 
 def _check_scores(scores, n_samples):

@@ -12,12 +12,19 @@ import numpy as np
 import skad
 
 # Raise it when a run's numbers change their meaning: older rows are then ignored.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 # Parts of skad which cannot change a score.
-_NOT_SCORING = {"_cli", "benchmark", "datasets", "inspection", "metrics"}
+_NOT_SCORING = {
+    "_cli",
+    "benchmark",
+    "datasets",
+    "inspection",
+    "metrics",
+    "model_selection",
+}
 
-_PACKAGES = ("skad", "scikit-learn", "numpy", "scipy", "numba", "pyod")
+_PACKAGES = ("skad", "scikit-learn", "numpy", "scipy", "numba", "torch", "pyod")
 
 
 class Store:
@@ -88,6 +95,8 @@ def describe(value):
         return f"array {joblib.hash(value)}"
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
+    if hasattr(value, "__qualname__"):  # the address of a function is of no interest
+        return f"{value.__module__}.{value.__qualname__}"
     return repr(value)
 
 

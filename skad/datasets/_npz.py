@@ -45,7 +45,12 @@ def load_npz(path):
     >>> y
     array([ 1,  1, -1])
     """
-    X, y = _read(path)
+    arrays = read_arrays(path)
+    if missing := sorted({"X", "y"} - arrays.keys()):
+        raise ValueError(
+            f"{path}: has no {missing}; expected X and y, found {sorted(arrays)}."
+        )
+    X, y = arrays["X"], arrays["y"]
     try:
         return _check_X(X), _check_y(y, len(X))
     except ValueError as error:
@@ -98,20 +103,23 @@ def by_name(path):
     return key, path.name
 
 
-def _read(path):
+def read_arrays(path):
+    """Read all arrays of a ``.npz`` file, without unpickling anything.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        The arrays by name.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"path={str(path)!r} is not a file.")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: not a .npz file, which is a zip archive.")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            missing = sorted({"X", "y"} - set(arrays.files))
-            if not missing:
-                return arrays["X"], arrays["y"]
-            found = sorted(arrays.files)
+            return {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from error
-    raise ValueError(f"{path}: has no {missing}; expected X and y, found {found}.")
 
 
 def _check_X(X):
