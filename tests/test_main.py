@@ -26,6 +26,16 @@ class Fails(IsolationForest):
         return super().fit(X)
 
 
+class Numbers(IsolationForest):
+    """Takes the numbers of a network's records."""
+
+    def fit(self, X, y=None):
+        return super().fit(X[["x", "y", "load"]])
+
+    def score_samples(self, X):
+        return super().score_samples(X[["x", "y", "load"]])
+
+
 class Interrupts(IsolationForest):
     """Stands for a person who presses Ctrl-C during the third fit."""
 
@@ -44,11 +54,12 @@ def small(monkeypatch, tmp_path):
     """Three small detectors, a folder of two small data sets, an empty folder."""
     Interrupts.calls = 0
     detectors = {
-        "Quick": lambda: IsolationForest(n_estimators=2),
-        "Fails": lambda: Fails(n_estimators=2),
-        "Slow": lambda: Interrupts(n_estimators=2),
+        "Quick": lambda quick: IsolationForest(n_estimators=2 if quick else 3),
+        "Fails": lambda quick: Fails(n_estimators=2),
+        "Slow": lambda quick: Interrupts(n_estimators=2),
     }
-    monkeypatch.setattr(registry, "_DETECTORS", detectors)
+    kinds = {"tables": detectors, "networks": {"Other": lambda quick: Numbers()}}
+    monkeypatch.setattr(registry, "_DETECTORS", kinds)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     for name, n_features in (("one", 2), ("two", 3)):
@@ -84,9 +95,9 @@ def test_compare_prints_a_table_and_writes_a_report(small, capsys):
 def test_json_is_all_that_is_printed(small, capsys):
     Interrupts.calls = 10
     assert compare("--json", "--detectors", "slow,fails") == 0
-    result = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)["kinds"]["tables"]
     assert {row["detector"] for row in result["summary"]} == {"Slow", "Fails"}
-    assert result["auroc"]["two"]["Fails"] is None
+    assert result["scores"]["two"]["Fails"] is None
     assert len(result["runs"]) == 8
 
 
@@ -138,13 +149,72 @@ def test_a_bad_file_is_named_and_the_others_go_on(small, capsys):
 def test_the_embedded_data_are_compared_by_default(small, capsys):
     options = ("--detectors", "quick", "--datasets", "wine", "--seeds", "1")
     assert main([*options, "--json"]) == 0
-    assert list(json.loads(capsys.readouterr().out)["auroc"]) == ["wine"]
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["kinds"]) == ["tables"]
+    assert list(result["kinds"]["tables"]["scores"]) == ["wine"]
+
+
+def test_every_kind_of_data_has_a_table_and_a_part_of_the_report(small, capsys):
+    assert main(["--datasets", "iris,cells1", "--detectors", "other,quick"]) == 0
+    out = capsys.readouterr().out
+    assert out.index("tables") < out.index("Quick") < out.index("networks")
+    runs = pd.read_csv(small / "skad-report" / "runs.csv")
+    # Two seeds of tables and one of the others, in a quick comparison.
+    assert runs["kind"].tolist() == ["tables", "tables", "networks"]
+    summary = pd.read_csv(small / "skad-report" / "summary.csv")
+    assert summary["detector"].tolist() == ["Quick", "Other"]
+
+
+def test_kinds_without_what_is_asked_for_are_left_out(small, capsys):
+    assert main(["--detectors", "other", "--datasets", "cells 2", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["kinds"]) == ["networks"]
+    assert main(["--kind", "networks", "--datasets", "cells 2", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["kinds"]) == ["networks"]
+
+
+def test_a_quick_comparison_is_the_default_on_embedded_data_only(small, capsys):
+    wine = ("--datasets", "wine", "--detectors", "quick")
+    data = ("--data", "data", "--datasets", "one", "--detectors", "quick")
+    for options, n_runs in [
+        (wine, 2),
+        ((*wine, "--no-quick"), 5),
+        (data, 5),
+        ((*data, "--quick"), 2),
+    ]:
+        assert main([*options, "--json", "--fresh"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert len(result["kinds"]["tables"]["runs"]) == n_runs
+        assert ("--no-quick" in result["command"]) == ("--no-quick" in options)
+
+
+def test_data_of_another_kind_than_tables(small, capsys):
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    y, columns = np.arange(40) < 5, ["cell", "time", "x", "y", "load"]
+    np.savez(small / "data" / "net.npz", X_train=X, X_test=X, y_test=y, columns=columns)
+    options = ("--data", "data", "--kind", "networks", "--datasets", "net")
+    assert main([*options, "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["kinds"]["networks"]["runs"]
+    assert [run["status"] for run in runs] == ["ok"] * 5
+
+
+def test_runs_at_the_same_time_make_the_same_tables(small, capsys):
+    options = ("--detectors", "quick,fails", "--json", "--fresh")
+    results = []
+    for more in ([], ["--n-jobs", "2"]):
+        assert compare(*options, *more) == 0
+        (result,) = json.loads(capsys.readouterr().out)["kinds"].values()
+        results.append(result)
+    assert results[0]["scores"] == results[1]["scores"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detectors", "nonsense"], "unknown detector 'nonsense'; known are Quick,"),
+        (["--detectors", "nonsense"], "unknown detector 'nonsense'; known are Fails,"),
+        (["--kind", "tea"], "unknown kind of data 'tea'; known are tables, networks"),
+        (["--kind", "tables,networks", "--data", "."], "--data holds one kind of data"),
+        (["--detectors", "other", "--datasets", "iris"], "no kind of data has both"),
+        (["--n-jobs", "0", "--datasets", "iris"], "n_jobs=0 must be"),
         (["--datasets", "nonsense"], "unknown data set 'nonsense'; known are "),
         (["--data", "nowhere"], "is not a folder"),
         (["--data", "."], "has no .npz files"),

@@ -57,13 +57,23 @@ def _add_compare(commands):
     parser = commands.add_parser(
         "compare",
         help="compare detectors on real data and write a report (the default)",
-        description="Compare detectors with baselines on data that scikit-learn "
-        "ships, or on your own, and write a report. Called again with the same "
+        description="Compare detectors with baselines on data of each kind, shipped "
+        "or generated, or on your own, and write a report. Called again with the same "
         "output folder, it goes on where it was interrupted.",
     )
     add = parser.add_argument
     add(
-        "--data", metavar="DIR", help="a folder of .npz files with X and y (1: anomaly)"
+        "--kind",
+        metavar="A,B",
+        type=_names,
+        help="only these kinds of data: tables, payments, images, surfaces, zero-shot, "
+        "series, fleets, networks, videos (default: all, or tables if --data is given)",
+    )
+    add(
+        "--data",
+        metavar="DIR",
+        help="a folder of .npz files of one kind: X and y (1: anomaly), or X_train, "
+        "X_test and y_test",
     )
     add(
         "--datasets",
@@ -76,8 +86,7 @@ def _add_compare(commands):
         "--seeds",
         metavar="N",
         type=_positive,
-        default=5,
-        help="splits of each data set (default: 5)",
+        help="splits of each data set (default: 5; with --quick 2 for tables, else 1)",
     )
     add(
         "--max-samples",
@@ -86,7 +95,13 @@ def _add_compare(commands):
         default=10_000,
         help="rows used of a larger data set (default: 10000)",
     )
-    add("--n-jobs", metavar="N", type=int, help="n_jobs of the detectors that have one")
+    add(
+        "--quick",
+        action=argparse.BooleanOptionalAction,
+        help="small nets and few epochs, for a first look (default: yes, no if --data "
+        "is given)",
+    )
+    add("--n-jobs", metavar="N", type=int, help="runs at the same time (default: 1)")
     _add_report_options(add)
     parser.set_defaults(run=_run_compare)
 

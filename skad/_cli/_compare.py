@@ -1,4 +1,4 @@
-"""``python -m skad compare``: run, print a table, write the report."""
+"""``python -m skad compare``: run, print tables, write the report."""
 
 import json
 import shlex
@@ -8,6 +8,9 @@ from pathlib import Path
 
 from skad._cli._errors import CommandError, plural, require
 
+# Of a quick comparison: tables need seconds, nets more.
+_QUICK_SEEDS, _QUICK_SEEDS_OF_NETS, _SEEDS = 2, 1, 5
+
 
 def run(args):
     """Compare as the arguments say; return the exit status."""
@@ -15,7 +18,7 @@ def run(args):
     from skad.benchmark import Comparison
     from skad.benchmark._store import Store
 
-    plan, unread = _plan(args)
+    plans, unread = _plans(args)
     for message in unread:
         _say(f"error: {message}")
     folder = Path(args.output)
@@ -23,63 +26,139 @@ def run(args):
     results = folder / "results.jsonl"
     if args.fresh:
         results.unlink(missing_ok=True)
-    comparison = Comparison(plan, _collect(plan, Store(results)))
-    command = _write(comparison, folder, args, unread)
+    records = _collect(plans, Store(results))
+    comparisons = {
+        kind: Comparison(plan, records[kind]) for kind, plan in plans.items()
+    }
+    command = _write(comparisons, folder, args, unread)
     if args.json:
-        print(_as_json(comparison, command, unread))
+        print(_as_json(comparisons, command, unread))
     else:
-        print(_as_text(comparison))
-    _say_where(comparison, folder)
-    if comparison.interrupted:
+        print("\n\n".join(_as_text(*item) for item in comparisons.items()))
+    _say_where(comparisons, folder)
+    if any(comparison.interrupted for comparison in comparisons.values()):
         return 130
     return 1 if unread else 0
 
 
-def _plan(args):
-    from skad.benchmark import default_datasets, default_detectors
+def _plans(args):
+    """What is to be compared, by kind of data, and what could not be read."""
     from skad.benchmark._compare import Plan
-    from skad.benchmark._data import read_folder
 
+    quick = args.data is None if args.quick is None else args.quick
+    plans, unread = {}, []
     try:
-        detectors = default_detectors(args.detectors)
-        if args.data is None:
-            datasets, unread = default_datasets(args.datasets), []
-        else:
-            datasets, unread = read_folder(
-                args.data, args.datasets, max_samples=args.max_samples
+        for kind, (detectors, names) in _wanted(args).items():
+            datasets, errors = _datasets(args, kind, names)
+            unread += errors
+            plans[kind] = Plan(
+                _detectors(detectors, kind, quick),
+                datasets,
+                seeds=args.seeds or _seeds(kind, quick),
+                max_samples=args.max_samples,
+                n_jobs=args.n_jobs,
             )
-        if not datasets:
-            raise CommandError(f"no data set could be read: {'; '.join(unread)}")
-        plan = Plan(
-            detectors,
-            datasets,
-            seeds=args.seeds,
-            max_samples=args.max_samples,
-            n_jobs=args.n_jobs,
-        )
     except ValueError as error:
         raise CommandError(error) from error
-    return plan, unread
+    return plans, unread
 
 
-def _collect(plan, store):
-    """The records of all runs, or of those before an interruption."""
-    records = []
+def _wanted(args):
+    """The kinds of data, each with those names asked for that belong to it."""
+    from skad.benchmark import list_kinds
+    from skad.benchmark._data import known_datasets
+    from skad.benchmark._registry import check_kind, known_detectors
+
+    if args.data is not None:
+        kinds = args.kind or ["tables"]
+        if len(kinds) > 1:
+            raise CommandError(f"--data holds one kind of data; --kind names {kinds}.")
+        return {check_kind(kinds[0]): (args.detectors, args.datasets)}
+    kinds = [check_kind(kind) for kind in args.kind or list_kinds()]
+    detectors = _shared_out("detector", args.detectors, kinds, known_detectors(kinds))
+    datasets = _shared_out("data set", args.datasets, kinds, known_datasets(kinds))
+    wanted = {kind: (detectors[kind], datasets[kind]) for kind in kinds}
+    wanted = {kind: names for kind, names in wanted.items() if [] not in names}
+    if not wanted:
+        raise CommandError(
+            "no kind of data has both one of the detectors and one of the data sets."
+        )
+    return wanted
+
+
+def _shared_out(what, names, kinds, known):
+    """Those of the names that each kind knows; None, for all, where none is asked."""
+    from skad.benchmark._registry import folded
+
+    if names is None:
+        return dict.fromkeys(kinds)
+    for name in names:
+        if not any(folded(name) in known[kind] for kind in kinds):
+            choices = {choice for kind in kinds for choice in known[kind].values()}
+            raise CommandError(
+                f"unknown {what} {name!r}; known are {', '.join(sorted(choices))}."
+            )
+    return {
+        kind: [
+            known[kind][folded(name)] for name in names if folded(name) in known[kind]
+        ]
+        for kind in kinds
+    }
+
+
+def _detectors(names, kind, quick):
+    from skad.benchmark import default_detectors
+
+    return default_detectors(names, kind=kind, quick=quick)
+
+
+def _datasets(args, kind, names):
+    from skad.benchmark import default_datasets
+    from skad.benchmark._data import read_folder
+
+    if args.data is None:
+        return default_datasets(names, kind=kind), []
+    datasets, unread = read_folder(
+        args.data, names, kind=kind, max_samples=args.max_samples
+    )
+    if not datasets:
+        raise CommandError(f"no data set could be read: {'; '.join(unread)}")
+    return datasets, unread
+
+
+def _seeds(kind, quick):
+    if not quick:
+        return _SEEDS
+    return _QUICK_SEEDS if kind == "tables" else _QUICK_SEEDS_OF_NETS
+
+
+def _collect(plans, store):
+    """The records of all runs by kind, or of those before an interruption."""
+    records = {kind: [] for kind in plans}
     try:
         # The standard output is the result's; a detector may print what it likes.
         with redirect_stdout(sys.stderr):
-            for record in plan.runs(store, progress=True):
-                records.append(record)
+            for kind, plan in plans.items():
+                for record in plan.runs(store, progress=True):
+                    records[kind].append(record)
     except KeyboardInterrupt:
-        _say(f"interrupted after {len(records)} of {len(plan)} runs")
+        n_done, n_asked = sum(map(len, records.values())), sum(map(len, plans.values()))
+        _say(f"interrupted after {n_done} of {n_asked} runs")
     return records
 
 
-def _write(comparison, folder, args, unread):
-    comparison.to_frame().to_csv(folder / "runs.csv", index=False)
-    comparison.table().to_csv(folder / "summary.csv")
+def _write(comparisons, folder, args, unread):
+    import pandas as pd
+
+    from skad.benchmark import write_report
+
+    runs = {kind: comparison.to_frame() for kind, comparison in comparisons.items()}
+    runs = pd.concat(runs, names=["kind"]).reset_index("kind").dropna(axis=1, how="all")
+    runs.to_csv(folder / "runs.csv", index=False)
+    tables = {kind: comparison.table() for kind, comparison in comparisons.items()}
+    pd.concat(tables, names=["kind"]).to_csv(folder / "summary.csv")
     command = _command(args)
-    comparison.to_html(folder / "report.html", command=command, unread=unread)
+    write_report(comparisons, folder / "report.html", command=command, unread=unread)
     return command
 
 
@@ -87,6 +166,7 @@ def _command(args):
     """The command that asks for the same comparison, defaults left out."""
     words = ["python", "-m", "skad", "compare"]
     options = {
+        "--kind": args.kind and ",".join(args.kind),
         "--data": args.data,
         "--datasets": args.datasets and ",".join(args.datasets),
         "--detectors": args.detectors and ",".join(args.detectors),
@@ -98,22 +178,25 @@ def _command(args):
     for option, value in options.items():
         if value is not None:
             words += [option, str(value)]
+    if args.quick is not None:
+        words.append("--quick" if args.quick else "--no-quick")
     return shlex.join(words)
 
 
-def _as_json(comparison, command, unread):
-    result = {"command": command, "unread": unread, **comparison.to_dict()}
+def _as_json(comparisons, command, unread):
+    results = {kind: comparison.to_dict() for kind, comparison in comparisons.items()}
+    result = {"command": command, "unread": unread, "kinds": results}
     return json.dumps(result, indent=1, allow_nan=False)
 
 
-def _as_text(comparison):
-    """The summary for a terminal, with all that qualifies it."""
+def _as_text(kind, comparison):
+    """The summary of a kind for a terminal, with all that qualifies it."""
     from skad.benchmark._report import grouped
 
     table, n_datasets = comparison.table(), len(comparison.scores())
     if not n_datasets:
-        return "\n".join(_run_lines(comparison.records))
-    lines = [*_table_lines(table, n_datasets), ""]
+        return "\n".join(_run_lines(kind, comparison.records))
+    lines = [*_table_lines(kind, comparison, table, n_datasets)]
     lines.append(
         f"Means over {plural(n_datasets, 'data set')}; "
         "± is the standard error over seeds."
@@ -128,39 +211,43 @@ def _as_text(comparison):
     return "\n".join(lines)
 
 
-def _run_lines(records):
+def _run_lines(kind, records):
     """The runs before all detectors had their turn."""
-    yield "No data set was finished by all detectors; there is no table yet."
+    yield f"{kind}: no data set was finished by all detectors; there is no table yet."
     for record in records:
         ok = record["status"] == "ok"
         result = f"AUROC {record['auroc']:.3f}" if ok else record["error"]
         yield f"{record['dataset']}, {record['detector']}: {result}"
 
 
-def _table_lines(table, n_datasets):
+def _table_lines(kind, comparison, table, n_datasets):
+    from skad.benchmark._comparison import QUALITY
     from skad.benchmark._report import decimal, seconds
 
-    width = max(map(len, table.index)) + len(" *")
-    heads = ("rank", "AUROC", "±", "avg. prec.", "fit s", "score s", "failed")
-    yield " " * width + "".join(f"{head:>11}" for head in heads)
+    first, *others = comparison.measures()
+    columns = {
+        "rank": ("rank", lambda value: decimal(value, 2)),
+        first: (QUALITY[first], decimal),
+        f"{first}_se": ("±", decimal),
+        **{name: (QUALITY[name], decimal) for name in others},
+        "fit_seconds": ("fit s", seconds),
+        "score_seconds": ("score s", seconds),
+        "n_failed": ("failed", lambda value: f"{value:.0f}"),
+    }
+    width = max(len(kind), *map(len, table.index)) + len(" *")
+    heads = "".join(f"{head:>10}" for head, _ in columns.values())
+    yield f"{kind:<{width}}{heads}"
     for name, row in table.iterrows():
         mark = " *" if row["n_datasets"] < n_datasets else ""
-        cells = (
-            decimal(row["rank"], 2),
-            decimal(row["auroc"]),
-            decimal(row["auroc_se"]),
-            decimal(row["average_precision"]),
-            seconds(row["fit_seconds"]),
-            seconds(row["score_seconds"]),
-            f"{row['n_failed']:.0f}",
-        )
-        yield f"{name + mark:<{width}}" + "".join(f"{cell:>11}" for cell in cells)
+        cells = "".join(f"{show(row[key]):>10}" for key, (_, show) in columns.items())
+        yield f"{name + mark:<{width}}{cells}"
 
 
-def _say_where(comparison, folder):
-    if comparison.n_reused:
-        _say(f"{comparison.n_reused} runs are from an earlier call (see --fresh)")
-    if comparison.interrupted:
+def _say_where(comparisons, folder):
+    n_reused = sum(comparison.n_reused for comparison in comparisons.values())
+    if n_reused:
+        _say(f"{n_reused} runs are from an earlier call (see --fresh)")
+    if any(comparison.interrupted for comparison in comparisons.values()):
         _say("the same command goes on from here")
     _say(f"report: {folder / 'report.html'}")
 

@@ -65,8 +65,8 @@ class FixedSplit:
     >>> from skad import TransDe
     >>> from skad.benchmark import FixedSplit, compare
     >>> from skad.datasets import make_sensor_series
-    >>> past, present, y, _ = make_sensor_series(300, 300, 2, n_events=3, random_state=0)
-    >>> series = FixedSplit(past, present, y, buffer=40)
+    >>> X, X_new, y_new, _ = make_sensor_series(300, 300, 2, n_events=3, random_state=0)
+    >>> series = FixedSplit(X, X_new, y_new, buffer=40)
     >>> comparison = compare({"TransDe": TransDe(max_epochs=1)}, {"a": series}, seeds=1)
     >>> comparison.measure
     'vus_pr'

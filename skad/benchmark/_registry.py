@@ -84,7 +84,7 @@ def _windows():
 
 
 def _past(X):
-    """Each row with those before it, as a row: the first ones stand for those missing."""
+    """Each row with those before it as one; the first row stands for those missing."""
     X = np.asarray(X)
     padded = np.concatenate([np.repeat(X[:1], WINDOW - 1, axis=0), X])
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=0)
