@@ -95,7 +95,6 @@ html_sidebars = {
     page: []
     for page in (
         "getting_started",
-        "results",
         "papers",
         "glossary",
         "whats_new",
