@@ -26,7 +26,8 @@ _MARKERS = ("o", "D", "s")
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "skad",
-    "font.size": 10,
+    # The page brings its own, of about this width.
+    "font.family": "DejaVu Sans",
     "text.color": INK,
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
@@ -75,8 +76,7 @@ def svg(figure, prefix, title):
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(?<= d=")[^"]+', _compact, text)
+    text = _without_ballast(text)
     for placeholder, variable in _VARIABLES.items():
         text = text.replace(placeholder, variable)
     for mark in ('id="', '"#', "url(#"):
@@ -88,7 +88,16 @@ def svg(figure, prefix, title):
     return f'{start} {size} xmlns:xlink="http://www.w3.org/1999/xlink"{rest}'
 
 
+def _without_ballast(text):
+    """Half of what matplotlib writes is of no use on a page."""
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda id_: id_[0] if id_[1] in used else "", text)
+    text = re.sub(r'(?<= d=")[^"]+', _compact, text)
+    return re.sub(r">\s+<", "><", text)
+
+
 def _compact(path):
-    """A path without line breaks, and to a tenth of a point: a third of its length."""
+    """A path without line breaks, and to a tenth of a point."""
     short = re.sub(r"(\.\d)\d+", r"\1", path[0])
     return re.sub(r"\s+", " ", short).strip()

@@ -112,7 +112,7 @@ def _draw_name(axes, place, name, depth, margin):
     axes.text(
         end - margin if on_left else end + margin,
         -depth,
-        f"{name.name}  {name.rank:.2f}" if on_left else f"{name.rank:.2f}  {name.name}",
+        f"{name.name} {name.rank:.2f}" if on_left else f"{name.rank:.2f} {name.name}",
         ha="right" if on_left else "left",
         va="center",
         color=ink(place),

@@ -1,5 +1,6 @@
 """Plots of the scores of one run each: how high the anomalies rank, and when."""
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -28,9 +29,9 @@ def position_plot(runs, prefix, title):
         SVG.
     """
     with style(7.5):
-        size = (4.4, 0.45 + 0.17 * len(runs))
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots()
+        figure = Figure(figsize=(4.4, 0.3 + 0.17 * len(runs)))
+        room = _room(figure, runs, bottom=0.25, top=0.03)
+        axes = figure.subplots(gridspec_kw=room)
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(len(runs) - 0.4, -0.6)
         for row, run in enumerate(runs.values()):
@@ -52,10 +53,11 @@ def course_plot(runs, prefix, title):
     Parameters and result are those of :func:`position_plot`.
     """
     with style(9):
-        size = (9, 0.55 + 0.42 * len(runs))
-        figure = Figure(figsize=size, layout="constrained")
-        figure.get_layout_engine().set(hspace=0, h_pad=0.02)
-        panels = figure.subplots(len(runs), sharex=True, squeeze=False)[:, 0]
+        figure = Figure(figsize=(9, 0.52 + 0.42 * len(runs)))
+        room = {**_room(figure, runs, bottom=0.47, top=0.05), "hspace": 0.1}
+        panels = figure.subplots(
+            len(runs), sharex=True, squeeze=False, gridspec_kw=room
+        )[:, 0]
         for rank, (axes, name) in enumerate(zip(panels, runs, strict=True)):
             _draw_course(axes, runs[name], colour=_stroke(rank))
             axes.set_ylim(1.02, -0.04)
@@ -90,6 +92,22 @@ def _draw_course(axes, run, colour):
     # The square root spreads the strangest rows, which are the ones that matter.
     axes.plot(_starts(course), np.sqrt(course["rank"]), color=colour, linewidth=1)
     axes.set_xlim(0, course["n_rows"])
+
+
+def _room(figure, names, *, bottom, top):
+    """Where panels begin and end: the longest name is on the left; the rest in inches.
+
+    A layout engine would draw each figure twice to find out.
+    """
+    width, height = figure.get_size_inches()
+    letter = 0.62 * matplotlib.rcParams["font.size"] / 72
+    left = min(0.1 + letter * max(map(len, names)), width / 2)
+    return {
+        "left": left / width,
+        "right": 1 - 0.2 / width,
+        "bottom": bottom / height,
+        "top": 1 - top / height,
+    }
 
 
 def _starts(course):

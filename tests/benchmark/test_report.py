@@ -7,10 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skad.benchmark import Comparison, compare
+from skad.benchmark import Comparison, FixedSplit, compare, write_report
 from skad.benchmark._compare import Plan
-from skad.benchmark._report import breakable, decimal, grouped, seconds
+from skad.benchmark._words import (
+    above_chance,
+    breakable,
+    decimal,
+    grouped,
+    parameters,
+    probability,
+    seconds,
+    shape,
+)
 
 VOID = {"meta", "br", "wbr", "link", "hr", "img"}
 
@@ -38,10 +49,54 @@ class FailsOnB(IsolationForest):
         return super().fit(X)
 
 
+class WithMaps(IsolationForest):
+    """Takes flattened images and has anomaly maps, all the same."""
+
+    def anomaly_map(self, X):
+        return np.ones((len(X), 2, 2))
+
+
 def planted(n_features):
     X = np.random.default_rng(n_features).normal(size=(60, n_features))
     X[:8] += 3
     return X, np.arange(60) < 8
+
+
+def ordered(seed):
+    """A series in two parts, the second of which has one event."""
+    X = np.random.default_rng(seed).normal(size=(160, 2))
+    X[100:110] += 4
+    event = np.arange(80) // 10 == 2
+    return FixedSplit(X[:80], X[80:], event, buffer=4)
+
+
+def pictured(n_features=4):
+    """Flattened images with masks of the anomalous pixels."""
+    X, y = planted(n_features)
+    masks = np.zeros((60, 2, 2), dtype=bool)
+    masks[y, 0] = True
+    return FixedSplit(X, X, y, masks=masks)
+
+
+def written(comparisons, folder, **options):
+    path = folder / "report.html"
+    write_report(comparisons, path, **options)
+    return path.read_text(encoding="utf-8")
+
+
+def section(page, kind):
+    """The part of a page that is about one kind of data."""
+    return next(
+        part
+        for part in re.findall(r"<section.*?</section>", page, flags=re.DOTALL)
+        if f"<h2>{kind.capitalize()}</h2>" in part
+    )
+
+
+def cells(row):
+    """What is written in the cells of a row of a table."""
+    found = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)
+    return [re.sub(r"<[^>]+>|\s+", "", cell) for cell in found]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +115,59 @@ def page(comparison, tmp_path_factory):
     return path.read_text(encoding="utf-8")
 
 
-def test_the_page_is_well_formed_and_needs_nothing_else(page):
+@pytest.fixture(scope="module")
+def comparisons(comparison):
+    """Kinds that end in every possible way."""
+    forests = {
+        f"Forest{n}": IsolationForest(n_estimators=n, random_state=0) for n in (1, 2, 3)
+    }
+    few = {"Forest1": IsolationForest(n_estimators=1)}
+    maps = {"WithMaps": WithMaps(n_estimators=2), **few}
+    untouched = compare(few, {"a": planted(2)}, seeds=1)
+    return {
+        "tables": comparison,
+        "series": compare(forests, {"s": ordered(0), "t": ordered(1)}, seeds=1),
+        "images": compare(maps, {"masked": pictured()}, seeds=1, n_jobs=1),
+        "broken": compare({"fails": FailsOnB()}, {"b": planted(3)}, seeds=1),
+        "not begun": Comparison(untouched.plan, []),
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(comparisons, tmp_path_factory):
+    return written(comparisons, tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Three detectors on ten data sets: the first always wins."""
+    data = {f"d{i}": planted(2) for i in range(10)}
+    forests = {f"Forest{n}": IsolationForest(n_estimators=n) for n in (1, 2, 3)}
+    plan = Plan(forests, data, seeds=1, max_samples=100)
+    records = [
+        {
+            "dataset": dataset,
+            "detector": detector,
+            "seed": 0,
+            "status": "ok",
+            "auroc": 0.9 - 0.1 * place,
+            "average_precision": 0.5,
+            "positions": [0.1 * place],
+            "fit_seconds": 1.0,
+            "score_seconds": 1.0,
+            "warnings": [],
+            "reused": False,
+        }
+        for dataset in data
+        for place, detector in enumerate(forests)
+    ]
+    comparison = Comparison(plan, records)
+    return comparison, written({"many": comparison}, tmp_path_factory.mktemp("many"))
+
+
+@pytest.mark.parametrize("name", ["page", "whole"])
+def test_the_page_is_well_formed_and_needs_nothing_else(name, request):
+    page = request.getfixturevalue(name)
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
@@ -71,15 +178,18 @@ def test_the_page_is_well_formed_and_needs_nothing_else(page):
         "http://www.w3.org/1999/xlink",
         "http://www.w3.org/2000/svg",
     }
+    assert "<script" not in page
 
 
-def test_every_mark_of_a_figure_refers_to_something_on_the_page(page):
+@pytest.mark.parametrize("name", ["page", "whole"])
+def test_every_mark_of_a_figure_refers_to_something_on_the_page(name, request):
+    page = request.getfixturevalue(name)
     ids = set(re.findall(r'id="([^"]+)"', page))
     referred = set(re.findall(r'href="#([^"]+)"', page)) | set(
         re.findall(r"url\(#([^)]+)\)", page)
     )
     assert referred <= ids
-    assert "#010101" not in page
+    assert not re.search(r"#0(\d)0\1", page)
 
 
 def test_the_page_says_what_failed_and_what_was_not_read(page):
@@ -188,3 +298,177 @@ def test_long_names_break_at_their_words():
     assert breakable("UnsupervisedRandomForest") == ["Unsupervised", "Random", "Forest"]
     assert breakable("KNN") == ["KNN"]
     assert "".join(breakable("k-NN (scaled)")) == "k-NN (scaled)"
+
+
+def test_an_overview_links_to_every_kind(whole, comparisons):
+    overview = whole[whole.index("<h2>Overview") : whole.index("<section")]
+    rows = re.findall(r"<tr>.*?</tr>", overview, flags=re.DOTALL)[1:]
+    for kind, row in zip(comparisons, rows, strict=True):
+        target = re.search(r'href="#([^"]+)"', row)[1]
+        assert f'<section id="{target}">\n<h2>{kind.capitalize()}</h2>' in whole
+
+
+def test_the_overview_names_the_two_best_with_their_values(whole, comparisons):
+    overview = whole[whole.index("<h2>Overview") : whole.index("<section")]
+    rows = re.findall(r"<tr>.*?</tr>", overview, flags=re.DOTALL)[1:]
+    found = {cells(row)[0]: cells(row)[1:] for row in rows}
+    for kind, label, n_failed in (("tables", "AUROC", "2"), ("series", "VUS-PR", "0")):
+        comparison = comparisons[kind]
+        table = comparison.table()
+        equal = table["rank"].iloc[0] == table["rank"].iloc[1]
+        assert found[kind] == [
+            label,
+            table.index[0],
+            decimal(table[comparison.measure].iloc[0]),
+            table.index[1] + ("=" if equal else ""),
+            decimal(table[comparison.measure].iloc[1]),
+            "2",
+            n_failed,
+        ]
+    assert found["broken"] == ["AUROC", "Alldetectorsfailed.", "1", "1"]
+    assert found["notbegun"] == ["AUROC", "Notfinishedyet.", "0of1", "0"]
+
+
+def test_a_single_comparison_has_neither_overview_nor_sections(page):
+    assert "Overview" not in page
+    assert "<section" not in page
+
+
+def test_each_kind_has_the_columns_of_its_measures(whole, comparisons):
+    for kind, labels in {
+        "tables": ["AUROC", "Averageprecision"],
+        "series": ["VUS-PR", "AUROC", "Averageprecision"],
+        "images": ["AUROC", "Averageprecision", "AUPRO"],
+    }.items():
+        head = re.search(r"<tr><th>Detector</th>.*?</tr>", section(whole, kind))[0]
+        assert cells(head)[2:-3] == labels
+
+
+def test_a_detector_without_maps_has_a_dash(whole):
+    part = section(whole, "images")
+    for name, text in {"WithMaps": "0.150", "Forest1": "–"}.items():
+        start = part.index(f'<span class="mark"></span>{"<wbr>".join(breakable(name))}')
+        row = part[part.rindex("<tr", 0, start) : part.index("</tr>", start)]
+        assert cells(row.replace("\n", ""))[4] == text
+
+
+def test_two_data_sets_are_said_to_be_too_few(whole):
+    part = section(whole, "series")
+    assert "2 data sets are too few to tell any two of these detectors apart" in part
+    assert "and cannot differ by more than 2." in part
+    assert "critical difference " not in part[part.index("<svg") :]
+    assert "too few to call a detector better than another" in part
+
+
+def test_ranks_that_differ_are_drawn_with_their_test(many):
+    comparison, page = many
+    test = comparison.rank_test()
+    assert "Friedman’s test of all mean ranks: p &lt; 0.001." in page
+    assert f"critical difference {test.critical_difference:.2f}</text>" in page
+    for name in ("Forest1 1.00", "Forest2 2.00", "3.00 Forest3"):
+        assert f">{name}</text>" in page
+
+
+def test_ranks_are_not_tested_for_one_data_set(whole):
+    assert "Friedman" not in section(whole, "images")
+
+
+def test_scores_of_every_data_set_are_drawn_and_many_are_folded(many, whole):
+    _, page = many
+    for i in range(10):
+        assert page.count(f'aria-label="Ranking of d{i}"') == 1
+    assert "<summary>Show 10 data sets</summary>" in page
+    assert "<details" not in whole
+    assert 'aria-label="Ranking of s"' in section(whole, "series")
+    assert "Events are shaded" in section(whole, "series")
+    assert "Events are shaded" not in section(whole, "tables")
+
+
+def test_failed_runs_are_named_in_the_plots_of_scores(page):
+    start = page.index('aria-label="Ranking of b"')
+    figure = page[start : page.index("</svg>", start)]
+    assert figure.count(">failed</text>") == 1
+    start = page.index('aria-label="Ranking of a"')
+    assert ">failed</text>" not in page[start : page.index("</svg>", start)]
+
+
+def test_both_protocols_are_told_apart(whole, comparison, tmp_path):
+    assert "70 to 30" in whole
+    assert "Other data come in two fixed parts" in whole
+    series = compare({"f": IsolationForest(n_estimators=2)}, {"s": ordered(0)}, seeds=1)
+    page = written({None: series}, tmp_path)
+    assert "70 to 30" not in page
+    assert "Each data set comes in two fixed parts" in page
+    assert "Ranks are by a data set’s mean VUS-PR" in page
+
+
+def test_runs_at_the_same_time_are_owned_up_to(page, tmp_path):
+    assert "one run at a time" in page
+    detectors, data = {"f": IsolationForest()}, {"a": planted(2)}
+    plan = Plan(detectors, data, seeds=1, max_samples=50, n_jobs=2)
+    side_by_side = written({None: Comparison(plan, [])}, tmp_path)
+    assert "one run at a time" not in side_by_side
+    assert "<code>n_jobs=2</code>: runs were made at the same time" in side_by_side
+
+
+def test_data_sets_are_described_by_what_is_fitted_and_scored(whole):
+    listed = whole[whole.index("<h2>Data sets") :]
+    rows = {
+        row[0]: row[1:]
+        for row in map(cells, re.findall(r'<tr><th scope="row">.*?</tr>', listed))
+    }
+    assert rows["s"] == ["80", "80", "2", "10of80", "12.5%"]
+    assert rows["masked"] == ["60", "60", "4", "8of60", "13.3%"]
+    # 30 per cent of sixty rows
+    assert rows["a"] == ["42", "18", "2", "8of60", "13.3%"]
+
+
+def test_the_rows_of_a_reduced_data_set_are_those_that_are_used(tmp_path):
+    forest, data = {"f": IsolationForest(n_estimators=2)}, {"a": planted(2)}
+    comparison = compare(forest, data, seeds=1, max_samples=45)
+    record = comparison.records[0]
+    assert record["n_train"] + record["n_test"] == 45
+    page = written({None: Comparison(comparison.plan, [])}, tmp_path)
+    assert f"<td>{record['n_train']}</td><td>{record['n_test']}</td>" in page
+
+
+def test_kinds_without_a_finished_round_say_so(whole):
+    part = section(whole, "not begun")
+    assert "No run was made." in part
+    assert "15 of 16" not in part
+    assert "Interrupted:" in whole
+
+
+def test_a_report_needs_a_comparison(tmp_path):
+    with pytest.raises(ValueError, match="comparisons is empty"):
+        write_report({}, tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("value", "measure", "length"),
+    [
+        (0.75, "auroc", 50),
+        (0.3, "auroc", 0),
+        (1, "auroc", 100),
+        (0.75, "vus_pr", 75),
+        (np.nan, "vus_pr", 0),
+    ],
+)
+def test_bars_begin_at_chance(value, measure, length):
+    assert above_chance(value, measure) == length
+
+
+def test_small_p_values_are_not_zero():
+    assert probability(0.0312) == "= 0.031"
+    assert probability(1e-9) == "< 0.001"
+
+
+def test_functions_are_shown_by_their_names():
+    detector = make_pipeline(FunctionTransformer(planted), IsolationForest())
+    text = parameters(detector)
+    assert "FunctionTransformer(func=planted)" in text
+    assert "\n" not in text
+
+
+def test_shapes_are_written_as_products():
+    assert [shape(lengths) for lengths in ((13,), (48, 48, 3))] == ["13", "48 × 48 × 3"]
