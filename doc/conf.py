@@ -48,9 +48,10 @@ extlinks = {
 }
 extlinks_detect_hardcoded_links = False
 
-# scikit-learn, NumPy and SciPy have one page per object at a guessable address;
+# Objects of these libraries are at guessable addresses, most on a page of their own;
 # an inventory would have to be downloaded at every build.
 OBJECT_PAGES = {
+    "functools": "https://docs.python.org/3/library/functools.html#{}",
     "numpy": "https://numpy.org/doc/stable/reference/generated/{}.html",
     "scipy": "https://docs.scipy.org/doc/scipy/reference/generated/{}.html",
     "sklearn": "https://scikit-learn.org/stable/modules/generated/{}.html",
@@ -82,7 +83,7 @@ html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["skad.css"]
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "show_prev_next": False,
