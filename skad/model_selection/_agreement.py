@@ -65,7 +65,7 @@ def stability(estimator, X, y=None, *, n_resamples=5, random_state=0):
     -----
     Halves are drawn without repeats, because a row that is there twice is its own
     nearest neighbour. A setting that is a number of rows, such as `n_neighbors`, is
-    judged with half of them.
+    judged with half of them, and a detector that warns of too few rows may do so here.
 
     Examples
     --------

@@ -101,8 +101,8 @@ def test_units_of_columns_do_not_count(criterion, scale, shift):
 def test_equal_scores_are_worth_as_little_as_can_be():
     same = Scorer(lambda X: np.zeros(len(X)))
     assert neg_mass_volume(same, MIXED) == -1
-    # The line 1 - t, from 0 to .1.
-    assert excess_mass(same, MIXED) == pytest.approx(0.1 - 0.1**2 / 2)
+    # The line 1 - t, from 0 to .5.
+    assert excess_mass(same, MIXED) == pytest.approx(0.5 - 0.5**2 / 2)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -116,7 +116,7 @@ def test_infinite_scores_are_the_first_and_the_last(criterion):
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_sets_that_hold_less_than_min_mass_do_not_count(criterion):
     def flat(X):
-        return np.minimum(near(X), -1)  # about four in ten rows are equal
+        return np.minimum(near(X), -1)  # about a third of the rows are equal
 
     assert criterion(Scorer(flat), MIXED) == criterion(Scorer(near), MIXED)
     wider = partial(criterion, min_mass=0.1)
