@@ -28,16 +28,18 @@ print(f"{len(y)} rows, {y.sum()} of them anomalies")
 # ----------
 #
 # Does the forest gain from principal components, and from how many? The scorer takes
-# anomalies as the positive class. The folds are shuffled and stratified, because
-# scikit-learn would otherwise cut the rows into blocks, some of them without any
-# anomaly.
+# anomalies as the positive class. The folds are shuffled and share the anomalies,
+# because scikit-learn would otherwise cut the rows into blocks, some of them without
+# any. Without labels, see
+# :ref:`sphx_glr_auto_examples_plot_tuning_without_labels.py`.
 
 from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from skad import UnsupervisedRandomForest
 from skad.metrics import get_scorer
+from skad.model_selection import OutlierKFold
 
 components = [2, 4, 8, 16, 32]
 pipeline = Pipeline(
@@ -54,7 +56,7 @@ search = GridSearchCV(
         "wrong": "roc_auc",
     },
     refit="right",
-    cv=StratifiedKFold(n_splits=5, shuffle=True, random_state=0),
+    cv=OutlierKFold(n_splits=5, random_state=0),
 ).fit(X, y)
 print(search.best_params_)
 
