@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from matplotlib.transforms import Bbox
 
 from skad.benchmark._figures import INK, MUTED, RULE, dot, ink, style, svg
@@ -52,6 +53,8 @@ def time_plot(table, names, measure, prefix):
         axes.grid(axis="both")
         axes.set_xlabel("seconds to fit and score a data set, mean (logarithmic)")
         axes.set_ylabel(f"mean {MEASURE_NAMES[measure]}")
+        if seconds.max() < 20 * seconds.min():  # powers of ten would be too few
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
         axes.xaxis.set_minor_formatter("")
         _label(axes, seconds.to_numpy(), table[measure].to_numpy(), table.index, ranks)

@@ -23,6 +23,7 @@ def describe_section(kind, comparison, id_):
         "measures": comparison.measures(),
         "has_errors": bool(table[f"{measure}_se"].notna().any()),
         "interrupted": comparison.interrupted,
+        "n_planned": len(comparison.plan),
         "runs": comparison.records,
         "names": list(table.index),
         "summary": [(name, row) for name, row in table.iterrows()],

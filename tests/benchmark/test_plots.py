@@ -193,6 +193,13 @@ def test_the_plot_against_time_keeps_the_colours_of_the_summary():
     assert "second" in texts(svg)
 
 
+def test_times_that_are_close_have_marks_between_powers_of_ten():
+    seconds = pd.Series({"a": 0.013, "b": 0.06})
+    table = pd.DataFrame({"auroc": 0.8, "fit_seconds": seconds, "score_seconds": 0})
+    close = texts(time_plot(table, ["a", "b"], "auroc", "p"))
+    assert {"0.01", "0.02", "0.05", "0.1"} <= set(close)
+
+
 def test_paths_are_short_and_placeholder_colours_gone():
     svg = dot_plot(pd.DataFrame({"a": [1 / 3]}, index=["x"]), "auroc", "p")
     assert not re.search(r'd="[^"]*\.\d\d', svg)
