@@ -197,9 +197,10 @@ def _as_text(kind, comparison):
     if not n_datasets:
         return "\n".join(_run_lines(kind, comparison.records))
     lines = [*_table_lines(kind, comparison, table, n_datasets)]
+    n_seeds = len(comparison.plan.seeds)
+    error = "" if n_seeds == 1 else "; ± is the standard error over seeds"
     lines.append(
-        f"Means over {plural(n_datasets, 'data set')}; "
-        "± is the standard error over seeds."
+        f"Means over {plural(n_datasets, 'data set')}, {plural(n_seeds, 'seed')}{error}."
     )
     if (table["n_datasets"] < n_datasets).any():
         lines.append("* failed on some: last there by rank, its other means without.")
@@ -235,11 +236,11 @@ def _table_lines(kind, comparison, table, n_datasets):
         "n_failed": ("failed", lambda value: f"{value:.0f}"),
     }
     width = max(len(kind), *map(len, table.index)) + len(" *")
-    heads = "".join(f"{head:>10}" for head, _ in columns.values())
+    heads = "".join(f"{head:>12}" for head, _ in columns.values())
     yield f"{kind:<{width}}{heads}"
     for name, row in table.iterrows():
         mark = " *" if row["n_datasets"] < n_datasets else ""
-        cells = "".join(f"{show(row[key]):>10}" for key, (_, show) in columns.items())
+        cells = "".join(f"{show(row[key]):>12}" for key, (_, show) in columns.items())
         yield f"{name + mark:<{width}}{cells}"
 
 
