@@ -214,7 +214,10 @@ def level_sets(estimator, X, n_uniform, max_features, n_subsets, random_state):
     for name, value in (("n_uniform", n_uniform), ("n_subsets", n_subsets)):
         check_scalar(value, name, Integral, min_val=1)
     random_state = make_random_state(random_state)
-    low, high = _box(X)
+    # NaN and words have no place in a box: check_array says so.
+    values = check_array(X, dtype=np.float64, input_name="X")
+    low, high = values.min(axis=0), values.max(axis=0)
+    X = X if hasattr(X, "columns") else values
     n_features = len(low)
     if max_features is None or n_features <= max_features:
         noise = _noise(X, random_state.uniform(low, high, (n_uniform, n_features)))
@@ -238,13 +241,6 @@ def _check_share(min_mass):
     check_scalar(
         min_mass, "min_mass", Real, min_val=0, max_val=1, include_boundaries="left"
     )
-
-
-def _box(X):
-    """Return the smallest and the largest value of each feature."""
-    # NaN and words have no place in a box: check_array says so.
-    values = check_array(X, dtype=np.float64, input_name="X")
-    return values.min(axis=0), values.max(axis=0)
 
 
 def _noise(X, noise):

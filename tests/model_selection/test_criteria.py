@@ -119,6 +119,23 @@ def test_it_can_be_pickled_with_its_parameters(criterion):
     assert again(detector, NARROW) == criterion(detector, NARROW, random_state=3)
 
 
+@pytest.mark.parametrize("criterion", [stability, few])
+def test_rows_with_gaps_need_detectors_that_take_them(criterion):
+    gaps = np.where(WIDE > 2, np.nan, WIDE)
+    detector = IsolationForest(n_estimators=20, random_state=0).fit(gaps)
+    assert 0 < criterion(detector, gaps) < 1
+    with pytest.raises(ValueError, match="contains NaN"):
+        consensus(detector, gaps)
+
+
+@by_criterion
+def test_a_detector_of_pyod_is_searched_as_it_is(criterion):
+    search = GridSearchCV(
+        KNN(), {"n_neighbors": [2, 9]}, scoring=criterion, error_score="raise"
+    ).fit(NARROW)
+    assert np.isfinite(search.best_score_)
+
+
 @by_criterion
 def test_labels_do_not_count(criterion):
     detector = IsolationForest(n_estimators=5, random_state=0).fit(NARROW)

@@ -149,14 +149,14 @@ def test_of_many_columns_clones_see_subsets_and_halves(criterion):
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("max_features", [3, None])
-def test_data_frames_stay_data_frames(criterion, max_features):
+def test_data_frames_stay_data_frames_and_lists_will_do(criterion, max_features):
     frame = pd.DataFrame(WIDE, columns=list("abcdefg"))
     detector = IsolationForest(n_estimators=3, random_state=0)
-    found = [
+    expected, *found = (
         criterion(detector.fit(X), X, max_features=max_features, n_subsets=2)
-        for X in (frame, WIDE)
-    ]
-    assert_allclose(*found)
+        for X in (WIDE, frame, WIDE.tolist())
+    )
+    assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
