@@ -117,6 +117,7 @@ def _context(comparisons):
         "fixed": {problem.is_fixed for problem in problems},
         "used": {name for section in sections for name in section["measures"]},
         "ranked_by": sorted({section["measure"] for section in sections}),
+        "n_splits": sorted({len(plan.seeds) for plan in plans if _splits(plan)}),
         "n_seeds": sorted({len(plan.seeds) for plan in plans}),
         "max_samples": sorted({plan.max_samples for plan in plans}),
         "n_jobs": sorted({plan.n_jobs for plan in plans} - {None, 1}),
@@ -125,6 +126,10 @@ def _context(comparisons):
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "date": f"{datetime.now():%d %B %Y}".lstrip("0"),
     }
+
+
+def _splits(plan):
+    return any(not problem.is_fixed for problem in plan.problems)
 
 
 def _overview(section):

@@ -402,8 +402,11 @@ def test_failed_runs_are_named_in_the_plots_of_scores(page):
     assert ">failed</text>" not in page[start : page.index("</svg>", start)]
 
 
-def test_both_protocols_are_told_apart(whole, comparison, tmp_path):
+def test_both_protocols_are_told_apart(whole, comparison, comparisons, tmp_path):
     assert "70 to 30" in whole
+    # The series have one seed.
+    tables = {"tables": comparison, "series": comparisons["series"]}
+    assert "once for each of 2 seeds" in written(tables, tmp_path)
     assert "Other data come in two fixed parts" in whole
     series = compare({"f": IsolationForest(n_estimators=2)}, {"s": ordered(0)}, seeds=1)
     page = written({None: series}, tmp_path)
