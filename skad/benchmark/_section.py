@@ -28,6 +28,7 @@ def describe_section(kind, comparison, id_):
         "names": list(table.index),
         "summary": [(name, row) for name, row in table.iterrows()],
         "cells": [(name, _cells(row, measure)) for name, row in scores.iterrows()],
+        "leaders": list(table.index[table["rank"] == table["rank"].min()]),
         "n_failed": int(table["n_failed"].sum()),
         "n_never_failed": len(never_failed),
         "dots": dot_plot(scores, measure, f"{id_}-dots") if measured else None,

@@ -362,6 +362,27 @@ def test_a_detector_without_maps_has_a_dash(whole):
         assert cells(row.replace("\n", ""))[4] == text
 
 
+@pytest.mark.parametrize(
+    ("n_equal", "finding"),
+    [
+        (1, "A</strong> has the best mean rank, 1.00 of 3, with a mean AUROC of 0.7"),
+        (2, "A</strong> and <strong>B</strong> share the best mean rank, 1.50 of 3;"),
+        (3, "A</strong>, <strong>B</strong> and <strong>C</strong> share the best"),
+    ],
+)
+def test_all_that_share_the_best_rank_are_named(n_equal, finding, many, tmp_path):
+    record = many[0].records[0]
+    data, names = {"d0": planted(2)}, "ABC"
+    forests = {name: IsolationForest() for name in names}
+    records = [
+        {**record, "detector": name, "auroc": 0.7 - 0.1 * (place >= n_equal) * place}
+        for place, name in enumerate(names)
+    ]
+    plan = Plan(forests, data, seeds=1, max_samples=100)
+    page = written({None: Comparison(plan, records)}, tmp_path)
+    assert f'<p class="finding"><strong>{finding}' in page
+
+
 def test_two_data_sets_are_said_to_be_too_few(whole):
     part = section(whole, "series")
     assert "2 data sets are too few to tell any two of these detectors apart" in part
