@@ -40,11 +40,11 @@ class FixedSplit:
         Labels of `X_test`: {-1, 1} with -1 for anomalies, or {0, 1} or bool with 1 for
         anomalies.
 
-    fit_params : dict, default={}
+    fit_params : dict, default=None
         What ``fit`` gets besides `X_train`, by name: `y`, `groups`, `masks`. Each
         detector gets those that it takes; PyOD's get no `y`.
 
-    score_params : dict, default={}
+    score_params : dict, default=None
         What is handed over with `X_test` when it is scored, such as `groups`; each
         detector gets those that it takes.
 
@@ -75,8 +75,8 @@ class FixedSplit:
     X_train: object
     X_test: object
     y_test: object
-    fit_params: dict = field(default_factory=dict)
-    score_params: dict = field(default_factory=dict)
+    fit_params: dict = None
+    score_params: dict = None
     masks: object = None
     buffer: int = None
 
@@ -196,8 +196,9 @@ def _fixed(name, data):
     X_train, X_test = _as_array(data.X_train), _as_array(data.X_test)
     is_anomaly = outlier_mask(column_or_1d(data.y_test))
     check_consistent_length(X_test, is_anomaly)
-    check_consistent_length(X_train, *data.fit_params.values())
-    check_consistent_length(X_test, *data.score_params.values())
+    fit_params, score_params = data.fit_params or {}, data.score_params or {}
+    check_consistent_length(X_train, *fit_params.values())
+    check_consistent_length(X_test, *score_params.values())
     if np.shape(X_train)[1:] != np.shape(X_test)[1:]:
         raise ValueError(
             f"X_train has shape {np.shape(X_train)}, X_test {np.shape(X_test)}; all "
@@ -215,8 +216,8 @@ def _fixed(name, data):
         X_train,
         X_test,
         is_anomaly,
-        data.fit_params,
-        data.score_params,
+        fit_params,
+        score_params,
         masks,
         data.buffer,
     )
