@@ -415,6 +415,17 @@ def test_scores_of_every_data_set_are_drawn_and_many_are_folded(many, whole):
     assert "Events are shaded" not in section(whole, "tables")
 
 
+def test_scores_are_drawn_in_the_order_of_the_summary(whole, comparisons):
+    for kind, dataset in (("tables", "a"), ("series", "s")):
+        start = whole.index(f'aria-label="Ranking of {dataset}"')
+        figure = whole[start : whole.index("</svg>", start)]
+        names = [*comparisons[kind].plan.detectors]
+        drawn = [
+            text for text in re.findall(">([^<]+)</text>", figure) if text in names
+        ]
+        assert drawn == list(comparisons[kind].table().index)
+
+
 def test_failed_runs_are_named_in_the_plots_of_scores(page):
     start = page.index('aria-label="Ranking of b"')
     figure = page[start : page.index("</svg>", start)]
