@@ -56,10 +56,10 @@ def best_mean_rank(results):
 
 
 lof = LocalOutlierFactor(novelty=True)
-forest = UnsupervisedRandomForest(n_estimators=50, random_state=0)
+forest = UnsupervisedRandomForest(n_estimators=30, random_state=0)
 grid = [
     {"detector": [lof], "detector__n_neighbors": [2, 5, 20, 50]},
-    {"detector": [OneClassSVM()], "detector__gamma": [0.001, 0.01, 0.1]},
+    {"detector": [OneClassSVM()], "detector__gamma": [0.01, 0.1]},
     {"detector": [forest], "detector__max_samples": [32, 100]},
 ]
 pipeline = Pipeline([("scaler", StandardScaler()), ("detector", lof)])

@@ -160,7 +160,7 @@ def summarise(lines):
 
 
 def show(lines):
-    """Print means over seeds and data sets, then the pool by data set."""
+    """Print means over seeds and data sets, the pool by data set, and candidates."""
     found = summarise(lines)
     for value in ("correlation", "gain"):
         means = found.pivot_table(index="choice", columns="family", values=value)
@@ -178,6 +178,8 @@ def show(lines):
         table = pool.pivot_table(index="set", columns="choice", values=value)
         table = table.reindex(columns=[c for c in CHOICES if c in table])
         print(f"\n{POOL}: {value}\n{table.round(3).to_string()}")
+    settings = lines.pivot_table(index="family", columns="candidate", values="auroc")
+    print(f"\nAUROC of each candidate\n{settings.round(3).to_string()}")
     seconds = ["level sets, s", "stability, s"]
     print(f"\nseconds\n{lines.groupby('family')[seconds].mean().round(2).to_string()}")
 
