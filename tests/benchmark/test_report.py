@@ -4,24 +4,12 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from skad.benchmark import Comparison, FixedSplit, compare, write_report
 from skad.benchmark._compare import Plan
-from skad.benchmark._words import (
-    above_chance,
-    breakable,
-    decimal,
-    grouped,
-    parameters,
-    probability,
-    seconds,
-    shape,
-)
+from skad.benchmark._words import breakable, decimal
 
 VOID = {"meta", "br", "wbr", "link", "hr", "img"}
 
@@ -224,25 +212,6 @@ def test_before_a_round_is_complete_the_runs_themselves_are_shown(comparison, tm
         assert f"<td>{decimal(record['auroc'])}</td>" in page
 
 
-def test_messages_about_many_data_sets_are_one_line():
-    messages = pd.DataFrame(
-        {
-            "detector": "fails",
-            "dataset": list("abcdef"),
-            "error": "no",
-            "n_runs": 2,
-        }
-    )
-    assert grouped(messages, "error") == [
-        {
-            "detector": "fails",
-            "message": "no",
-            "datasets": "a, b, c, d and 2 more",
-            "n_runs": 12,
-        }
-    ]
-
-
 def test_an_interrupted_comparison_has_a_report(tmp_path, comparison):
     for n_records in (0, 1, 5):
         partial = Comparison(comparison.plan, comparison.records[:n_records])
@@ -294,20 +263,6 @@ def test_a_plan_needs_no_run_to_be_described():
     forest = IsolationForest()
     plan = Plan({"f": forest}, {"a": planted(2)}, seeds=3, max_samples=50, n_jobs=None)
     assert len(plan) == 3
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0.00000"), (0.00123, "0.0012"), (0.5, "0.50"), (12.34, "12"), (np.nan, "–")],
-)
-def test_seconds_have_two_digits(value, text):
-    assert seconds(value) == text
-
-
-def test_long_names_break_at_their_words():
-    assert breakable("UnsupervisedRandomForest") == ["Unsupervised", "Random", "Forest"]
-    assert breakable("KNN") == ["KNN"]
-    assert "".join(breakable("k-NN (scaled)")) == "k-NN (scaled)"
 
 
 def test_an_overview_links_to_every_kind(whole, comparisons):
@@ -486,33 +441,3 @@ def test_kinds_without_a_finished_round_say_so(whole):
 def test_a_report_needs_a_comparison(tmp_path):
     with pytest.raises(ValueError, match="comparisons is empty"):
         write_report({}, tmp_path / "report.html")
-
-
-@pytest.mark.parametrize(
-    ("value", "measure", "length"),
-    [
-        (0.75, "auroc", 50),
-        (0.3, "auroc", 0),
-        (1, "auroc", 100),
-        (0.75, "vus_pr", 75),
-        (np.nan, "vus_pr", 0),
-    ],
-)
-def test_bars_begin_at_chance(value, measure, length):
-    assert above_chance(value, measure) == length
-
-
-def test_small_p_values_are_not_zero():
-    assert probability(0.0312) == "= 0.031"
-    assert probability(1e-9) == "< 0.001"
-
-
-def test_functions_are_shown_by_their_names():
-    detector = make_pipeline(FunctionTransformer(planted), IsolationForest())
-    text = parameters(detector)
-    assert "FunctionTransformer(func=planted)" in text
-    assert "\n" not in text
-
-
-def test_shapes_are_written_as_products():
-    assert [shape(lengths) for lengths in ((13,), (48, 48, 3))] == ["13", "48 × 48 × 3"]
