@@ -191,17 +191,16 @@ def _as_json(comparisons, command, unread):
 
 def _as_text(kind, comparison):
     """The summary of a kind for a terminal, with all that qualifies it."""
-    from skad.benchmark._report import grouped
+    from skad.benchmark._words import grouped
 
     table, n_datasets = comparison.table(), len(comparison.scores())
     if not n_datasets:
         return "\n".join(_run_lines(kind, comparison.records))
     lines = [*_table_lines(kind, comparison, table, n_datasets)]
     n_seeds = len(comparison.plan.seeds)
+    means = f"Means over {plural(n_datasets, 'data set')}, {plural(n_seeds, 'seed')}"
     error = "" if n_seeds == 1 else "; ± is the standard error over seeds"
-    lines.append(
-        f"Means over {plural(n_datasets, 'data set')}, {plural(n_seeds, 'seed')}{error}."
-    )
+    lines.append(f"{means}{error}.")
     if (table["n_datasets"] < n_datasets).any():
         lines.append("* failed on some: last there by rank, its other means without.")
     for failure in grouped(comparison.failures(), "error"):
@@ -223,7 +222,7 @@ def _run_lines(kind, records):
 
 def _table_lines(kind, comparison, table, n_datasets):
     from skad.benchmark._comparison import QUALITY
-    from skad.benchmark._report import decimal, seconds
+    from skad.benchmark._words import decimal, seconds
 
     first, *others = comparison.measures()
     columns = {

@@ -12,14 +12,11 @@ from skad.benchmark._words import (
     above_chance,
     breakable,
     decimal,
-    grouped,
     parameters,
     probability,
     seconds,
     shape,
 )
-
-__all__ = ["decimal", "grouped", "seconds", "write_report"]
 
 
 def write_report(comparisons, path, *, command=None, unread=()):
