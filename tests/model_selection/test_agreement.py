@@ -93,6 +93,17 @@ def test_the_density_agrees_with_the_usual_detectors():
     assert bad == pytest.approx(-good)
 
 
+def test_units_of_columns_do_not_count_for_the_usual_detectors():
+    detector = Fixed(-np.sum(X**2, axis=1))
+    assert consensus(detector, X * [1, 1000]) == pytest.approx(consensus(detector, X))
+
+
+def test_the_larger_half_learns():
+    Remembering.fitted.clear()
+    stability(Remembering(), X[:5], n_resamples=2)
+    assert [len(half) for half in Remembering.fitted] == [3, 3]
+
+
 def test_frozen_detectors_are_not_fitted_again():
     fitted = [Remembering().fit(X[::-1]), LocalOutlierFactor(novelty=True).fit(X)]
     Remembering.fitted.clear()

@@ -142,6 +142,8 @@ def test_of_many_columns_clones_see_subsets_and_halves(criterion):
     assert [X.shape for X in scored] == [(100, 3), (50, 3)] * 4
     rows = {tuple(row) for row in fitted[0]}
     assert rows.isdisjoint({tuple(row) for row in scored[0]})
+    seen = [frozenset(np.flatnonzero(np.isin(WIDE, X).any(axis=0))) for X in fitted]
+    assert {len(columns) for columns in seen} == {3} and len(set(seen)) > 1
     fitted.clear(), scored.clear()
     criterion(Watched(None), WIDE, max_features=None, n_uniform=50)
     assert fitted == [] and [X.shape for X in scored] == [(200, 7), (50, 7)]
