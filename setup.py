@@ -53,6 +53,8 @@ setup(
     packages=find_packages(include=["skad", "skad.*"]),
     package_data={"skad.benchmark": ["*.html.j2"]},
     install_requires=[
+        "cloudpickle>=3",
+        "joblib>=1.4",
         "numba>=0.61",
         "numpy>=1.26",
         "scikit-learn>=1.6",

@@ -111,7 +111,7 @@ def test_an_interruption_writes_a_report_and_the_next_call_goes_on(small, capsys
     assert "3 of 4 runs were made" in report.read_text(encoding="utf-8")
     assert len((small / "out" / "results.jsonl").read_text().splitlines()) == 3
     assert compare(*options) == 0
-    assert "3 runs are from an earlier call" in capsys.readouterr().err
+    assert "3 runs of an earlier call used again" in capsys.readouterr().err
     assert "runs were made." not in report.read_text(encoding="utf-8")
     assert compare(*options, "--fresh") == 0
     assert "earlier call" not in capsys.readouterr().err

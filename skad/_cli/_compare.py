@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -141,9 +142,11 @@ def _collect(plans, store):
             for kind, plan in plans.items():
                 for record in plan.runs(store, progress=True):
                     records[kind].append(record)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenProcessPool) as error:
         n_done, n_asked = sum(map(len, records.values())), sum(map(len, plans.values()))
         _say(f"interrupted after {n_done} of {n_asked} runs")
+        if isinstance(error, BrokenProcessPool):
+            _say("a process died, perhaps for want of memory; --n-jobs 1 needs less")
     return records
 
 
@@ -153,7 +156,8 @@ def _write(comparisons, folder, args, unread):
     from skad.benchmark import write_report
 
     runs = {kind: comparison.to_frame() for kind, comparison in comparisons.items()}
-    runs = pd.concat(runs, names=["kind"]).reset_index("kind").dropna(axis=1, how="all")
+    runs = pd.concat(runs, names=["kind"]).reset_index("kind")
+    runs["warnings"] = runs["warnings"].map("; ".join, na_action="ignore")
     runs.to_csv(folder / "runs.csv", index=False)
     tables = {kind: comparison.table() for kind, comparison in comparisons.items()}
     pd.concat(tables, names=["kind"]).to_csv(folder / "summary.csv")
@@ -221,22 +225,22 @@ def _run_lines(kind, records):
 
 
 def _table_lines(kind, comparison, table, n_datasets):
-    from skad.benchmark._comparison import QUALITY
-    from skad.benchmark._words import decimal, seconds
+    from skad.benchmark._words import MEASURE_NAMES, decimal, seconds
 
+    heads = {**MEASURE_NAMES, "average_precision": "avg. prec."}
     first, *others = comparison.measures()
     columns = {
         "rank": ("rank", lambda value: decimal(value, 2)),
-        first: (QUALITY[first], decimal),
+        first: (heads[first], decimal),
         f"{first}_se": ("±", decimal),
-        **{name: (QUALITY[name], decimal) for name in others},
+        **{name: (heads[name], decimal) for name in others},
         "fit_seconds": ("fit s", seconds),
         "score_seconds": ("score s", seconds),
         "n_failed": ("failed", lambda value: f"{value:.0f}"),
     }
     width = max(len(kind), *map(len, table.index)) + len(" *")
-    heads = "".join(f"{head:>12}" for head, _ in columns.values())
-    yield f"{kind:<{width}}{heads}"
+    line = "".join(f"{head:>12}" for head, _ in columns.values())
+    yield f"{kind:<{width}}{line}"
     for name, row in table.iterrows():
         mark = " *" if row["n_datasets"] < n_datasets else ""
         cells = "".join(f"{show(row[key]):>12}" for key, (_, show) in columns.items())
@@ -246,7 +250,7 @@ def _table_lines(kind, comparison, table, n_datasets):
 def _say_where(comparisons, folder):
     n_reused = sum(comparison.n_reused for comparison in comparisons.values())
     if n_reused:
-        _say(f"{n_reused} runs are from an earlier call (see --fresh)")
+        _say(f"{plural(n_reused, 'run')} of an earlier call used again (see --fresh)")
     if any(comparison.interrupted for comparison in comparisons.values()):
         _say("the same command goes on from here")
     _say(f"report: {folder / 'report.html'}")

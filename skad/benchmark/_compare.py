@@ -1,9 +1,12 @@
 """The comparison itself: every detector on every data set with every seed."""
 
+import os
 import sys
+from collections.abc import Mapping
 from numbers import Integral
 from uuid import uuid4
 
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import check_scalar
 from sklearn.utils.parallel import Parallel, delayed
@@ -95,76 +98,94 @@ class Plan:
     """What is to be compared, checked before anything is computed."""
 
     def __init__(self, detectors, datasets, *, seeds, max_samples, n_jobs=None):
-        if not detectors or not datasets:
-            raise ValueError("compare needs at least one detector and one data set.")
+        _check_names("detectors", detectors)
+        _check_names("datasets", datasets)
         check_scalar(seeds, "seeds", Integral, min_val=1)
         check_scalar(max_samples, "max_samples", Integral, min_val=10)
-        if n_jobs is not None:
-            check_scalar(n_jobs, "n_jobs", Integral)
-        if n_jobs == 0:
-            raise ValueError("n_jobs=0 must be None, at least 1, or negative.")
         self.seeds = range(seeds)
         self.max_samples = max_samples
-        self.n_jobs = n_jobs
+        self.n_jobs = _check_n_jobs(n_jobs)
         self.detectors = {}
         for name, detector in detectors.items():
-            check_detector(name, detector)
+            check_detector(name, detector, pickled=self.n_jobs > 1)
             self.detectors[name] = clone(detector)
         self.problems = [
             make_problem(name, data, max_samples) for name, data in datasets.items()
         ]
+        for problem in self.problems:
+            problem.check_taken(self.detectors.values())
 
     def __len__(self):
         return len(self.problems) * len(self.seeds) * len(self.detectors)
 
     def runs(self, store, *, progress=False):
-        """Yield the record of each run, known or new, in a fixed order.
+        """Yield the record of each run: those that are known, and then as they come.
 
         All detectors take their turn with a seed before the next seed begins, so
         that an interrupted comparison still compares.
         """
-        asked = [
-            (self._labels(problem, seed, name), problem)
-            for problem in self.problems
-            for seed in self.seeds
-            for name in self.detectors
-        ]
-        known = {labels["key"]: store.get(labels["key"]) for labels, _ in asked}
-        # Of data sets that are the same, one is enough.
-        missing = {ask[0]["key"]: ask for ask in asked if not known[ask[0]["key"]]}
-        outcomes = self._outcomes(missing.values())
+        missing = {}
         with _progress_bar(len(self), progress) as bar:
-            for labels, _ in asked:
-                text = f"{labels['dataset']}, {labels['detector']}"
-                bar.set_postfix_str(text, refresh=False)
-                yield self._record(labels, known, store, outcomes)
-                bar.update()
+            for labels, problem in self._asked():
+                known = store.get(labels["key"])
+                if known is not None:
+                    yield {**known, **labels, "reused": True}
+                    bar.update()
+                else:  # of data sets that are the same, one is enough
+                    same = (labels["key"], labels["detector"])
+                    missing.setdefault(same, (problem, []))[1].append(labels)
+            for same, outcome in self._outcomes(missing):
+                for labels in missing[same][1]:
+                    record = {**labels, **outcome}
+                    store.add(record)
+                    text = f"{labels['dataset']}, {labels['detector']}"
+                    bar.set_postfix_str(text, refresh=False)
+                    bar.update()
+                    yield {**record, "reused": False}
 
-    def _labels(self, problem, seed, name):
-        key = run_key(self.detectors[name], problem, seed, self.max_samples)
-        return {"key": key, "dataset": problem.name, "detector": name, "seed": seed}
+    def _asked(self):
+        for problem in self.problems:
+            for seed in self.seeds:
+                for name, detector in self.detectors.items():
+                    key = run_key(detector, problem, seed, self.max_samples)
+                    labels = {"key": key, "dataset": problem.name}
+                    yield {**labels, "detector": name, "seed": seed}, problem
 
-    def _outcomes(self, asked):
-        """What the runs come to, one after the other as they are wanted."""
+    def _outcomes(self, missing):
+        """What the runs come to, in the order in which they end."""
         token = uuid4().hex
-        return Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(run)(
-                self.detectors[labels["detector"]],
+        return Parallel(n_jobs=self.n_jobs, return_as="generator_unordered")(
+            delayed(_labelled_run)(
+                (key, name),
+                self.detectors[name],
                 problem,
-                labels["seed"],
+                labels[0]["seed"],
                 self.max_samples,
-                warm_key=(token, labels["detector"]),
+                warm_key=(token, name),
+                home=os.getpid(),
             )
-            for labels, problem in asked
+            for (key, name), (problem, labels) in missing.items()
         )
 
-    def _record(self, labels, known, store, outcomes):
-        key = labels["key"]
-        if known[key]:
-            return {**known[key], **labels, "reused": True}
-        record = known[key] = {**labels, **next(outcomes)}
-        store.add(record)
-        return {**record, "reused": False}
+
+def _labelled_run(label, *args, **kwargs):
+    return label, run(*args, **kwargs)
+
+
+def _check_names(parameter, named):
+    if not isinstance(named, Mapping) or not all(isinstance(key, str) for key in named):
+        raise TypeError(f"{parameter} must be a dict whose keys are str, the names.")
+    if not named:
+        raise ValueError("compare needs at least one detector and one data set.")
+
+
+def _check_n_jobs(n_jobs):
+    """The number of runs at the same time."""
+    if n_jobs is not None:
+        check_scalar(n_jobs, "n_jobs", Integral)
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0 must be None, at least 1, or negative.")
+    return effective_n_jobs(n_jobs)
 
 
 class _Silence:

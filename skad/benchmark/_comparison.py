@@ -1,16 +1,13 @@
 """What a comparison found: runs, means, ranks."""
 
+from numbers import Real
+
 import numpy as np
+from sklearn.utils import check_scalar
 
 from skad.benchmark._ranks import rank_test
 
-# What each measure is called where there is room for a word.
-QUALITY = {
-    "auroc": "AUROC",
-    "average_precision": "avg. prec.",
-    "vus_pr": "VUS-PR",
-    "aupro": "AUPRO",
-}
+_QUALITY = ("auroc", "average_precision", "vus_pr", "aupro")
 _SECONDS = ("fit_seconds", "score_seconds")
 # Kept in the records for the report's pictures.
 _DRAWN = ["positions", "course"]
@@ -66,7 +63,7 @@ class Comparison:
 
     def __init__(self, plan, records):
         self.plan = plan
-        self.records = records
+        self.records = sorted(records, key=self._place)
         ordered = all("vus_pr" in problem.measures for problem in plan.problems)
         self.measure = "vus_pr" if ordered else "auroc"
         self.interrupted = len(records) < len(plan)
@@ -97,7 +94,7 @@ class Comparison:
             Of "auroc", "average_precision", "vus_pr" and "aupro".
         """
         found = {name for problem in self.plan.problems for name in problem.measures}
-        known = [name for name in QUALITY if name in found]
+        known = [name for name in _QUALITY if name in found]
         return sorted(known, key=lambda name: name != self.measure)
 
     def scores(self, measure=None):
@@ -173,6 +170,9 @@ class Comparison:
             and ``groups``, lists of detectors whose mean ranks do not differ by more.
             None for fewer than three detectors or two data sets.
         """
+        check_scalar(
+            alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither"
+        )
         ranks = self._ranks()[self.table().index]
         n_datasets, n_detectors = ranks.shape
         if n_datasets < 2 or n_detectors < 3:
@@ -261,7 +261,18 @@ class Comparison:
     def _ranks(self):
         """The rank of each detector on each data set; failures share the last ones."""
         means, _ = self._over_seeds(self.measure)
-        return means.fillna(-1).rank(axis=1, ascending=False)
+        # The last digits of equal values depend on the order of a sum.
+        return means.round(12).fillna(-1).rank(axis=1, ascending=False)
+
+    def _place(self, record):
+        """Where a record stands among those asked for, in whatever order they end."""
+        names = [problem.name for problem in self.plan.problems]
+        detectors = list(self.plan.detectors)
+        return (
+            names.index(record["dataset"]),
+            record["seed"],
+            detectors.index(record["detector"]),
+        )
 
     def _n_failed(self):
         rounds = self._rounds()

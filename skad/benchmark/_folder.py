@@ -13,6 +13,16 @@ _ORDERED = {"series": 0, "fleets": 1, "videos": None}
 # Frames around an event that count in part.
 _VIDEO_BUFFER = 10
 
+# Dimensions of the arrays, and the names that columns must have.
+_DIMENSIONS = {
+    **dict.fromkeys(("tables", "payments", "series", "fleets", "networks"), (2,)),
+    **dict.fromkeys(("images", "surfaces", "zero-shot", "videos"), (3, 4)),
+}
+_COLUMNS = {
+    "payments": {"customer", "terminal", "time"},
+    "networks": {"cell", "time", "x", "y"},
+}
+
 _NEEDED = ("X_train", "X_test", "y_test")
 _FIT = {"y_train": "y", "groups_train": "groups", "masks_train": "masks"}
 _OTHERS = {*_FIT, "groups_test", "masks_test", "buffer", "columns"}
@@ -24,39 +34,30 @@ def read_npz(path, kind):
     All of the file is read, and nothing unpickled. Names are those of FixedSplit's
     parameters; `columns` names the columns.
     """
-    if kind in ("payments", "networks"):
-        return _fixed_split(path, kind, needed={*_NEEDED, "columns"})
-    if kind in _ORDERED:
-        return _fixed_split(path, kind, needed=set(_NEEDED))
     arrays = read_arrays(path)
-    if "X_train" in arrays:
-        return _fixed_split(path, kind, needed=set(_NEEDED))
-    if kind == "tables":
-        return load_npz(path)
-    if missing := sorted({"X", "y"} - arrays.keys()):
-        raise ValueError(
-            f"{path}: has no {missing}; expected X and y, or X_train, X_test and "
-            f"y_test; found {sorted(arrays)}."
-        )
-    return arrays["X"], arrays["y"]
-
-
-def _fixed_split(path, kind, needed):
-    arrays = read_arrays(path)
-    missing, unknown = needed - arrays.keys(), arrays.keys() - _OTHERS - {*_NEEDED}
-    if missing or unknown:
-        raise ValueError(
-            f"{path}: has {sorted(arrays)}; {kind} need {sorted(needed)} and may have "
-            f"{sorted(_OTHERS - needed)}."
-        )
     try:
-        X_train, X_test = (
-            _named(arrays[name], arrays.get("columns"))
-            for name in ("X_train", "X_test")
-        )
-        buffer = _buffer(arrays, kind)
+        if kind in _ORDERED or kind in _COLUMNS or "X_train" in arrays:
+            return _fixed_split(arrays, kind)
+        if missing := sorted({"X", "y"} - arrays.keys()):
+            raise ValueError(
+                f"has no {missing}; expected X and y, or {', '.join(_NEEDED)}; found "
+                f"{sorted(arrays)}."
+            )
+        if kind == "tables":
+            return load_npz(path)
+        return _checked("X", arrays["X"], kind), arrays["y"]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        text = str(error)
+        raise ValueError(text if str(path) in text else f"{path}: {text}") from error
+
+
+def _fixed_split(arrays, kind):
+    needed = {*_NEEDED, *(["columns"] if kind in _COLUMNS else [])}
+    _check_names(arrays, needed, kind)
+    X_train, X_test = (
+        _named(_checked(name, arrays[name], kind), arrays.get("columns"), kind)
+        for name in ("X_train", "X_test")
+    )
     groups = arrays.get("groups_test")
     return FixedSplit(
         X_train,
@@ -65,29 +66,50 @@ def _fixed_split(path, kind, needed):
         fit_params={_FIT[key]: arrays[key] for key in _FIT if key in arrays},
         score_params={} if groups is None else {"groups": groups},
         masks=arrays.get("masks_test"),
-        buffer=buffer,
+        buffer=_buffer(arrays, kind),
     )
 
 
-def _named(X, columns):
+def _check_names(arrays, needed, kind):
+    if needed - arrays.keys() or arrays.keys() - needed - _OTHERS:
+        raise ValueError(
+            f"has {sorted(arrays)}; {kind} need {sorted(needed)} and may have "
+            f"{sorted(_OTHERS - needed)}."
+        )
+
+
+def _checked(name, X, kind):
+    if X.ndim not in _DIMENSIONS[kind] or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} has shape {X.shape} and dtype {X.dtype}; {kind} are real numbers "
+            f"in {' or '.join(map(str, _DIMENSIONS[kind]))} dimensions."
+        )
+    return X
+
+
+def _named(X, columns, kind):
     if columns is None:
         return X
     import pandas as pd
 
-    if X.ndim != 2 or len(columns) != X.shape[1]:
-        raise ValueError(f"columns has {len(columns)} names for X of shape {X.shape}.")
-    return pd.DataFrame(X, columns=[str(name) for name in columns])
+    names = [str(name) for name in columns]
+    if X.ndim != 2 or len(names) != X.shape[1]:
+        raise ValueError(f"columns has {len(names)} names for X of shape {X.shape}.")
+    if missing := sorted(_COLUMNS.get(kind, set()) - set(names)):
+        raise ValueError(
+            f"columns has no {missing}, which {kind} need; it has {names}."
+        )
+    return pd.DataFrame(X, columns=names)
 
 
 def _buffer(arrays, kind):
     if "buffer" in arrays:
-        return int(arrays["buffer"])
+        buffer = arrays["buffer"]
+        if buffer.shape or buffer.dtype.kind not in "iu":
+            raise ValueError(f"buffer={buffer} must be one integer.")
+        return int(buffer)
     if kind not in _ORDERED:
         return None
     if kind == "videos":
         return _VIDEO_BUFFER
-    X = arrays["X_test"]
-    if X.ndim != 2:
-        raise ValueError(f"X_test has {X.ndim} dimensions; expected 2.")
-    readings = X[:, _ORDERED[kind] :]
-    return estimate_buffer(np.nan_to_num(readings))
+    return estimate_buffer(np.nan_to_num(arrays["X_test"][:, _ORDERED[kind] :]))

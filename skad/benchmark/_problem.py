@@ -1,17 +1,17 @@
 """A data set as the benchmark sees it: checked, fingerprinted, split."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import joblib
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import (
-    _num_samples,
-    check_consistent_length,
-    column_or_1d,
-)
+from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils.validation import _num_samples, column_or_1d
 
+from skad.benchmark._metadata import fit_taken, score_taken
 from skad.metrics import outlier_mask
 
 TEST_SIZE = 0.3
@@ -104,10 +104,7 @@ class RandomProblem:
     fingerprint: str
     measures = ("auroc", "average_precision")
     is_fixed = False
-
-    @property
-    def n_train(self):
-        return None
+    n_train = None
 
     @property
     def n_samples(self):
@@ -117,16 +114,15 @@ class RandomProblem:
     def sample_shape(self):
         return np.shape(self.X)[1:]
 
+    def limit(self, max_samples):
+        """The number of rows that are used."""
+        return min(max_samples, self.n_samples)
+
     def split(self, seed, max_samples):
         """Both parts, of at most `max_samples` rows in all."""
         rows = np.arange(self.n_samples)
         if len(rows) > max_samples:
-            rows, _ = train_test_split(
-                rows,
-                train_size=max_samples,
-                stratify=self.is_anomaly,
-                random_state=seed,
-            )
+            rows = self._some_rows(seed, max_samples)
         train, test = train_test_split(
             rows,
             test_size=TEST_SIZE,
@@ -135,6 +131,20 @@ class RandomProblem:
         )
         take = _safe_indexing
         return Parts(take(self.X, train), take(self.X, test), self.is_anomaly[test])
+
+    def check_taken(self, detectors):
+        """Nothing goes along with the rows."""
+
+    def _some_rows(self, seed, max_samples):
+        """`max_samples` rows with the share of anomalies kept."""
+        rng = np.random.default_rng(seed)
+        anomalous, normal = (
+            rng.permutation(np.flatnonzero(mask))
+            for mask in (self.is_anomaly, ~self.is_anomaly)
+        )
+        n_anomalous = round(max_samples * len(anomalous) / self.n_samples)
+        rows = [*anomalous[:n_anomalous], *normal[: max_samples - n_anomalous]]
+        return np.sort(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +178,30 @@ class FixedProblem:
     def sample_shape(self):
         return np.shape(self.parts.X_test)[1:]
 
+    def limit(self, max_samples):
+        """The data are taken as they are."""
+
     def split(self, seed, max_samples):
-        """Both parts as they are."""
-        return self.parts
+        """Both parts, as copies: a detector may write into what it is given."""
+        parts = self.parts
+        return replace(parts, X_train=_copy(parts.X_train), X_test=_copy(parts.X_test))
+
+    def check_taken(self, detectors):
+        """Refuse what goes along with the rows if no detector takes it."""
+        for parameter, given, method in (
+            ("fit_params", self.parts.fit_params, fit_taken),
+            ("score_params", self.parts.score_params, score_taken),
+        ):
+            taken = {name for detector in detectors for name in method(detector, given)}
+            if unknown := sorted(given.keys() - taken - _USUAL):
+                raise ValueError(
+                    f"data set {self.name!r}: no detector takes {unknown} of "
+                    f"{parameter}."
+                )
+
+
+# What goes along whether or not one of these detectors takes it.
+_USUAL = {"class_names", "groups", "masks", "y"}
 
 
 def make_problem(name, data, max_samples):
@@ -178,27 +209,31 @@ def make_problem(name, data, max_samples):
     try:
         if isinstance(data, FixedSplit):
             return _fixed(name, data)
-        X, y = data
-        return _random(name, X, y, max_samples)
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise TypeError("expected (X, y) or a FixedSplit.")
+        return _random(name, *data, max_samples)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data set {name!r}: {error}") from error
 
 
 def _random(name, X, y, max_samples):
-    X = _as_array(X)
+    X = _as_array("X", X)
     is_anomaly = outlier_mask(column_or_1d(y))
-    check_consistent_length(X, is_anomaly)
+    _check_lengths("X", X, {"y": is_anomaly})
     _check_class_sizes(is_anomaly, max_samples)
-    return RandomProblem(name, X, is_anomaly, joblib.hash((X, is_anomaly)))
+    return RandomProblem(name, X, is_anomaly, _fingerprint(X, is_anomaly))
 
 
 def _fixed(name, data):
-    X_train, X_test = _as_array(data.X_train), _as_array(data.X_test)
+    X_train, X_test = (
+        _as_array("X_train", data.X_train),
+        _as_array("X_test", data.X_test),
+    )
     is_anomaly = outlier_mask(column_or_1d(data.y_test))
-    check_consistent_length(X_test, is_anomaly)
-    fit_params, score_params = data.fit_params or {}, data.score_params or {}
-    check_consistent_length(X_train, *fit_params.values())
-    check_consistent_length(X_test, *score_params.values())
+    fit_params = _given("fit_params", data.fit_params)
+    score_params = _given("score_params", data.score_params)
+    _check_lengths("X_train", X_train, fit_params)
+    _check_lengths("X_test", X_test, {"y_test": is_anomaly, **score_params})
     if np.shape(X_train)[1:] != np.shape(X_test)[1:]:
         raise ValueError(
             f"X_train has shape {np.shape(X_train)}, X_test {np.shape(X_test)}; all "
@@ -210,40 +245,80 @@ def _fixed(name, data):
             "least one must be, and one must not."
         )
     masks = _as_masks(data.masks, X_test)
-    if data.buffer is not None and not data.buffer >= 0:
-        raise ValueError(f"buffer={data.buffer!r} must be None or at least 0.")
+    if data.buffer is not None:
+        check_scalar(data.buffer, "buffer", Integral, min_val=0)
     parts = Parts(
-        X_train,
-        X_test,
-        is_anomaly,
-        fit_params,
-        score_params,
-        masks,
-        data.buffer,
+        X_train, X_test, is_anomaly, fit_params, score_params, masks, data.buffer
     )
-    return FixedProblem(name, parts, joblib.hash(vars(parts)))
+    return FixedProblem(name, parts, _fingerprint(*vars(parts).values()))
 
 
-def _as_array(X):
+def _as_array(name, X):
+    if issparse(X):
+        raise TypeError(f"{name} is sparse; expected a dense array.")
     if not hasattr(X, "iloc"):
         X = np.asarray(X)
         if X.dtype.kind in "bfiu" and X.ndim == 2:
             X = X.astype(np.float64)
     if X.ndim < 2:
-        raise ValueError(f"X has {X.ndim} dimensions; expected at least 2.")
+        raise ValueError(f"{name} has {X.ndim} dimensions; expected at least 2.")
     return X
+
+
+def _given(name, params):
+    """What goes along with the rows, without what is None."""
+    if params is not None and not isinstance(params, Mapping):
+        raise TypeError(f"{name} has type {type(params).__name__}; expected a dict.")
+    return {key: value for key, value in (params or {}).items() if value is not None}
+
+
+def _check_lengths(name, X, others):
+    for other, value in others.items():
+        if _num_samples(value) != _num_samples(X):
+            raise ValueError(
+                f"{other} has {_num_samples(value)} entries; expected "
+                f"{_num_samples(X)}, one for each row of {name}."
+            )
 
 
 def _as_masks(masks, X_test):
     if masks is None:
         return None
-    masks = np.asarray(masks)
-    if masks.ndim != 3 or len(masks) != _num_samples(X_test):
+    masks, shape = np.asarray(masks), np.shape(X_test)
+    if masks.ndim != 3 or len(masks) != shape[0]:
         raise ValueError(
-            f"masks has shape {masks.shape}; expected ({_num_samples(X_test)}, height, "
-            "width), one for each image of X_test."
+            f"masks has shape {masks.shape}; expected ({shape[0]}, height, width), one "
+            "for each image of X_test."
+        )
+    fits = masks.shape == shape[:3] if len(shape) > 2 else not shape[1] % masks[0].size
+    if not fits:
+        raise ValueError(f"masks of shape {masks.shape} for images of shape {shape}.")
+    if not np.isin(masks, (0, 1)).all() or masks.all() or not masks.any():
+        raise ValueError(
+            "masks must hold 1 where an image is anomalous and 0 elsewhere, and both."
         )
     return masks.astype(bool)
+
+
+def _copy(X):
+    return X.copy() if hasattr(X, "iloc") else np.array(X)
+
+
+def _fingerprint(*values):
+    """A hash of values, whatever the memory looks like that holds them."""
+    return joblib.hash([_plain(value) for value in values])
+
+
+def _plain(value):
+    if hasattr(value, "iloc") and value.ndim == 2:
+        columns = (value.iloc[:, i] for i in range(value.shape[1]))
+        return [
+            (name, str(column.dtype), column.to_numpy())
+            for name, column in zip(value.columns, columns, strict=True)
+        ]
+    if isinstance(value, Mapping):
+        return [[name, _plain(item)] for name, item in value.items()]
+    return value if value is None else np.ascontiguousarray(value)
 
 
 def _check_class_sizes(is_anomaly, max_samples):

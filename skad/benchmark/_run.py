@@ -1,9 +1,13 @@
 """One run of the benchmark: a detector, a data set, a seed."""
 
 import contextlib
+import os
+import sys
+import threading
 import warnings
 from time import perf_counter
 
+import cloudpickle
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
@@ -11,7 +15,7 @@ from sklearn.utils.validation import _num_samples
 
 from skad._orientation import orientation
 from skad.benchmark._curves import course, positions
-from skad.benchmark._metadata import call_with
+from skad.benchmark._metadata import fit, normality
 from skad.metrics import (
     average_precision_score,
     per_region_overlap_score,
@@ -25,17 +29,22 @@ WARM_UP_ROWS = 100
 _WARM = set()
 
 
-def check_detector(name, detector):
-    """Refuse what has no scores; raise a TypeError that names it."""
+def check_detector(name, detector, pickled):
+    """Refuse what has no scores, or cannot be sent away; raise a TypeError by name."""
+    if isinstance(detector, type):
+        raise TypeError(f"detector {name!r} is a class; expected an instance of it.")
     last = detector.steps[-1][1] if hasattr(detector, "steps") else detector
     if not (hasattr(last, "score_samples") or hasattr(last, "decision_function")):
+        hint = " without novelty=True" if hasattr(last, "novelty") else ""
         raise TypeError(
-            f"detector {name!r}: {type(last).__name__} has neither score_samples "
+            f"detector {name!r}: {type(last).__name__}{hint} has neither score_samples "
             "nor decision_function."
         )
     try:
         orientation(detector)
-    except TypeError as error:
+        if pickled:
+            cloudpickle.dumps(detector)
+    except Exception as error:  # what a pickle raises is up to what is pickled
         raise TypeError(f"detector {name!r}: {error}") from error
 
 
@@ -49,19 +58,22 @@ def set_nested(detector, parameter, value):
     return detector.set_params(**dict.fromkeys(names, value))
 
 
-def run(detector, problem, seed, max_samples, warm_key):
-    """Fit and score; return the measured values, or the error as a value."""
-    parts = problem.split(seed, max_samples)
-    if warm_key not in _WARM:
-        _warm_up(detector, parts)
-        _WARM.add(warm_key)
-    detector = set_nested(clone(detector), "random_state", seed)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        try:
-            outcome = _measure(detector, parts)
-        except Exception as error:  # a failure is a result: recorded and shown
-            outcome = {"status": "failed", "error": _first_line(error)}
+def run(detector, problem, seed, max_samples, *, warm_key, home):
+    """Fit and score; return the measured values, or the error as a value.
+
+    `home` is the process whose standard output is the caller's own affair.
+    """
+    away = contextlib.redirect_stdout(sys.stderr)
+    with away if os.getpid() != home else contextlib.nullcontext():
+        parts = problem.split(seed, max_samples)
+        if warm_key not in _WARM and _warm_up(detector, parts):
+            _WARM.add(warm_key)
+        detector = set_nested(clone(detector), "random_state", seed)
+        with _caught_warnings("default") as caught:
+            try:
+                outcome = _measure(detector, parts)
+            except Exception as error:  # a failure is a result: recorded and shown
+                outcome = {"status": "failed", "error": _first_line(error)}
     messages = {_first_line(warning.message) for warning in caught}
     return {
         **outcome,
@@ -72,27 +84,45 @@ def run(detector, problem, seed, max_samples, warm_key):
 
 
 def _warm_up(detector, parts):
-    """Let the detector import and compile what it needs, outside the measured time."""
+    """Let the detector import and compile what it needs, outside the measured time.
+
+    Returns whether it got through: a few rows can be too few for it.
+    """
     detector = clone(detector)
     for name in ("max_epochs", "backbone_epochs"):
         set_nested(detector, name, 1)
-    rows = np.arange(min(WARM_UP_ROWS, _num_samples(parts.X_train)))
-    X = _safe_indexing(parts.X_train, rows)
-    params = {
-        name: _safe_indexing(value, rows) for name, value in parts.fit_params.items()
-    }
-    # An error here, on a few rows, says nothing; the run itself reports its own.
-    with contextlib.suppress(Exception), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        call_with(detector, "fit", X, params)
-        _normality(detector, X, {})
+    with contextlib.suppress(Exception), _caught_warnings("ignore"):
+        fit(detector, *_first_rows(parts.X_train, parts.fit_params))
+        normality(detector, *_first_rows(parts.X_test, parts.score_params))
+        return True
+    return False
+
+
+def _first_rows(X, params):
+    rows = np.arange(min(WARM_UP_ROWS, _num_samples(X)))
+    params = {name: _safe_indexing(value, rows) for name, value in params.items()}
+    return _safe_indexing(X, rows), params
+
+
+def _caught_warnings(action):
+    """Python's filters are the process's: in a thread they are left alone."""
+    if threading.current_thread() is not threading.main_thread():
+        return contextlib.nullcontext([])
+    return _own_filters(action)
+
+
+@contextlib.contextmanager
+def _own_filters(action):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        yield caught
 
 
 def _measure(detector, parts):
     start = perf_counter()
-    call_with(detector, "fit", parts.X_train, parts.fit_params)
+    fit(detector, parts.X_train, parts.fit_params)
     fitted = perf_counter()
-    scores = _normality(detector, parts.X_test, parts.score_params)
+    scores = normality(detector, parts.X_test, parts.score_params)
     scored = perf_counter()
     _check_scores(scores, len(parts.is_anomaly))
     return {
@@ -122,16 +152,6 @@ def _quality(detector, parts, scores):
         maps = detector.anomaly_map(parts.X_test)
         values["aupro"] = per_region_overlap_score(parts.masks, maps)
     return values
-
-
-def _normality(detector, X, params):
-    names = ("score_samples", "decision_function")
-    if hasattr(detector, "steps") and params:
-        # Of a pipeline's methods, only the second hands over what the detector takes.
-        names = names[::-1]
-    method = next(name for name in names if hasattr(detector, name))
-    scores = call_with(detector, method, X, params)
-    return orientation(detector) * np.asarray(scores, dtype=np.float64)
 
 
 def _check_scores(scores, n_samples):

@@ -1,11 +1,15 @@
 """Finished runs, kept in a file from which an interrupted benchmark goes on."""
 
+import contextlib
 import hashlib
+import inspect
 import json
+import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import cloudpickle
 import joblib
 import numpy as np
 
@@ -14,17 +18,32 @@ import skad
 # Raise it when a run's numbers change their meaning: older rows are then ignored.
 PROTOCOL_VERSION = 2
 
-# Parts of skad which cannot change a score.
+# Parts of skad which cannot change a score: files and folders, by name.
 _NOT_SCORING = {
     "_cli",
-    "benchmark",
-    "datasets",
+    "_comparison.py",
+    "_figures.py",
+    "_plots.py",
+    "_rank_plot.py",
+    "_ranks.py",
+    "_report.py",
+    "_score_plots.py",
+    "_section.py",
+    "_words.py",
     "inspection",
-    "metrics",
-    "model_selection",
 }
 
-_PACKAGES = ("skad", "scikit-learn", "numpy", "scipy", "numba", "torch", "pyod")
+# Those that scores come from, and the names by which their modules are imported.
+_PACKAGES = {
+    "skad": "skad",
+    "scikit-learn": "sklearn",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "numba": "numba",
+    "pandas": "pandas",
+    "pyod": "pyod",
+    "torch": "torch",
+}
 
 
 class Store:
@@ -56,9 +75,9 @@ class Store:
                 file.write(json.dumps(record) + "\n")
 
     def _read(self):
-        text = self.path.read_text(encoding="utf-8")
+        # What is damaged is a run that is made again, as is what was cut off.
+        text = self.path.read_text(encoding="utf-8", errors="replace")
         for line in text.splitlines():
-            # A line cut off while it was written is a run that is made again.
             try:
                 record = json.loads(line)
                 self._records[record["key"]] = record
@@ -72,7 +91,7 @@ class Store:
 def run_key(detector, problem, seed, max_samples):
     """A hash of all that a run's numbers depend on."""
     parts = {
-        "protocol": [PROTOCOL_VERSION, max_samples],
+        "protocol": [PROTOCOL_VERSION, problem.limit(max_samples)],
         "data": problem.fingerprint,
         "detector": describe(detector),
         "seed": seed,
@@ -83,21 +102,60 @@ def run_key(detector, problem, seed, max_samples):
 
 
 def describe(value):
-    """Class and parameters of an estimator, as plain nested values."""
+    """Class, code and parameters of an estimator, as plain nested values."""
     if hasattr(value, "get_params") and not isinstance(value, type):
         params = value.get_params(deep=False)
-        cls = type(value)
         return {
-            "class": f"{cls.__module__}.{cls.__qualname__}",
+            "class": _named(type(value)),
             "params": {name: describe(params[name]) for name in sorted(params)},
         }
+    if value is None or isinstance(value, bool | int | float | str | np.generic):
+        return repr(value)
     if isinstance(value, np.ndarray):
         return f"array {joblib.hash(value)}"
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    if hasattr(value, "__qualname__"):  # the address of a function is of no interest
-        return f"{value.__module__}.{value.__qualname__}"
-    return repr(value)
+    if isinstance(value, dict):
+        return [[repr(name), describe(item)] for name, item in value.items()]
+    if _is_importable(value):
+        return _named(value)
+    if hasattr(value, "state_dict"):  # a net: its pickle tells of memory as well
+        weights = {name: np.asarray(w) for name, w in value.state_dict().items()}
+        return [_named(type(value)), repr(value), describe(weights)]
+    return _contents(value)
+
+
+def _is_importable(value):
+    """Whether a function or class is the one that its module has by this name."""
+    module, name = (
+        getattr(value, "__module__", None),
+        getattr(value, "__qualname__", "."),
+    )
+    found = getattr(sys.modules.get(module), name, None)
+    return found is value and module != "__main__"
+
+
+def _named(value):
+    """A function or class by its name, and by its code if that has no version."""
+    names = [f"{value.__module__}.{value.__qualname__}"]
+    if value.__module__.partition(".")[0] not in _PACKAGES.values():
+        with contextlib.suppress(TypeError, OSError):  # made where there is no file
+            names.append(_hash_of_file(inspect.getsourcefile(value)))
+    return names
+
+
+@cache
+def _hash_of_file(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _contents(value):
+    """Closures, tables and whatever else: by all that they hold."""
+    try:
+        contents = cloudpickle.dumps(value)
+    except Exception:  # whatever an object raises, it is not found again
+        return repr(value)
+    return f"{type(value).__qualname__} {hashlib.sha256(contents).hexdigest()}"
 
 
 @cache
@@ -118,6 +176,6 @@ def _code_fingerprint():
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
-        if relative.parts[0] not in _NOT_SCORING:
+        if not _NOT_SCORING.intersection(relative.parts):
             digest.update(relative.as_posix().encode() + path.read_bytes())
     return digest.hexdigest()

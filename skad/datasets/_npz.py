@@ -1,10 +1,25 @@
 """Labelled data in ``.npz`` files, as benchmark collections publish them."""
 
 import re
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
+
+# What NumPy raises for archives that are damaged, encrypted or no archives at all.
+_UNREADABLE = (
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_npz(path):
@@ -117,13 +132,19 @@ def read_arrays(path):
         raise ValueError(f"{path}: not a .npz file, which is a zip archive.")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from error
+            arrays = {name: arrays[name] for name in arrays.files}
+    except _UNREADABLE as error:
+        hint = ""
+        if "allow_pickle" in str(error):
+            hint = " Text can be read if it is saved as names.astype(str)."
+        raise ValueError(f"{path}: cannot be read: {error}{hint}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # the bytes of another file
+            raise ValueError(f"{path}: {name} is not an array of NumPy.")
+    return arrays
 
 
 def _check_X(X):
-    _check_is_array("X", X)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X has dtype {X.dtype}; expected real numbers.")
     if X.ndim != 2 or 0 in X.shape:
@@ -138,13 +159,7 @@ def _check_X(X):
     return X
 
 
-def _check_is_array(name, array):
-    if not isinstance(array, np.ndarray):  # np.load returns the bytes of such a file
-        raise ValueError(f"{name} is not an array of NumPy.")
-
-
 def _check_y(y, n_samples):
-    _check_is_array("y", y)
     if y.shape not in ((n_samples,), (n_samples, 1)):
         raise ValueError(
             f"y has shape {y.shape}; expected ({n_samples},), one label per row of X."

@@ -104,7 +104,8 @@ def test_a_table_comes_whole_or_in_two_parts(tmp_path):
 def test_images_come_with_categories_and_masks(tmp_path):
     images = np.zeros((60, 3, 3))
     arrays = {"X_train": images, "X_test": images, "y_test": Y}
-    arrays |= {"y_train": Y, "masks_train": images, "masks_test": images}
+    masks = np.arange(9).reshape(3, 3) < np.where(Y, 4, 0)[:, np.newaxis, np.newaxis]
+    arrays |= {"y_train": Y, "masks_train": masks, "masks_test": masks}
     found = read(tmp_path, "zero-shot", arrays)
     assert set(found.fit_params) == {"y", "masks"}
     assert found.masks.shape == (60, 3, 3)
@@ -143,6 +144,15 @@ def test_columns_get_their_names(tmp_path):
             r"has \['X', 'y'\]; series need \['X_test', 'X_tr",
         ),
         ("images", {"X": X}, r"has no \['y'\]; expected X and y, or X_train"),
+        ("images", {"X": X, "y": Y}, "images are real numbers in 3 or 4 dimensions"),
+        ("series", {**PARTS, "X_test": X.astype(str)}, "dtype <U32; series are real"),
+        ("series", {**PARTS, "buffer": 2.5}, "buffer=2.5 must be one integer"),
+        (
+            "networks",
+            {**PARTS, "columns": list("abcd")},
+            r"no \['cell', 'time', 'x', 'y",
+        ),
+        ("networks", {**PARTS, "columns": np.array(["a"], object)}, "astype.str."),
         ("networks", PARTS, "networks need .*'columns'"),
         ("networks", {**PARTS, "columns": ["a"]}, "columns has 1 names for X of shape"),
         ("tables", {**PARTS, "y": Y}, "and may have .*'buffer'"),
