@@ -76,7 +76,9 @@ ESTIMATORS = [
         aggregation="median",
         random_state=0,
     ),
-    BayesianVAE(channels=(8,), n_passes=3, max_epochs=10, random_state=0),
+    BayesianVAE(
+        image_size=8, channels=(8,), n_passes=3, max_epochs=10, random_state=0
+    ),
     CAnemon(n_neighbors=5, hidden_size=8, max_epochs=3, random_state=0),
     CAnemon(n_neighbors=5, robust=True, hidden_size=8, max_epochs=3, random_state=0),
     DConAD(window_size=1, d_model=8, max_epochs=3, random_state=0),
@@ -108,7 +110,12 @@ ESTIMATORS = [
         contamination=0.1,
     ),
     MDDNet(
-        channels=(4, 8), backbone_epochs=1, memory_size=4, max_epochs=2, random_state=0
+        image_size=32,
+        channels=(4, 8),
+        backbone_epochs=1,
+        memory_size=4,
+        max_epochs=2,
+        random_state=0,
     ),
     MiddleFramePredictor(
         n_context=1,
@@ -146,7 +153,8 @@ NEEDS_NO_CONTEXT = [
 ]
 CATEGORIES = (
     "y is the category of each image and not ignored, and images of four pixels have "
-    "no places to compare: even 20 epochs rank them at an AUROC of .67 to .94. "
+    "no places to compare: even 20 epochs at 96 x 96 pixels rank them at an AUROC of "
+    ".67 to .94. "
     "test_mddnet.py asks the same of images of 24 x 24 pixels."
 )
 JUDGED = ["check_anomalies_score_low_whatever_y_says", "check_it_is_searched"]
