@@ -76,9 +76,7 @@ ESTIMATORS = [
         aggregation="median",
         random_state=0,
     ),
-    BayesianVAE(
-        image_size=8, channels=(8,), n_passes=3, max_epochs=10, random_state=0
-    ),
+    BayesianVAE(image_size=8, channels=(8,), n_passes=3, max_epochs=10, random_state=0),
     CAnemon(n_neighbors=5, hidden_size=8, max_epochs=3, random_state=0),
     CAnemon(n_neighbors=5, robust=True, hidden_size=8, max_epochs=3, random_state=0),
     DConAD(window_size=1, d_model=8, max_epochs=3, random_state=0),

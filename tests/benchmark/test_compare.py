@@ -290,7 +290,8 @@ def test_detectors_that_differ_in_code_alone_are_told_apart():
 
 def test_runs_are_kept_as_they_end_and_not_in_their_turn(tmp_path):
     results = tmp_path / "results.jsonl"
-    detectors = {"slow": Slow(sign=str(results)), "quick": IsolationForest(n_estimators=1)}
+    quick = IsolationForest(n_estimators=1)
+    detectors = {"slow": Slow(sign=str(results)), "quick": quick}
     plan = Plan(detectors, {"a": NARROW}, seeds=1, max_samples=100, n_jobs=2)
     assert [run["detector"] for run in plan.runs(Store(results))] == ["quick", "slow"]
     kept = [json.loads(line)["detector"] for line in results.read_text().splitlines()]
