@@ -66,3 +66,13 @@ def test_the_page_of_papers_has_a_row_and_a_section_of_every_detector(name):
     text = (DOC / "papers.rst").read_text(encoding="utf-8")
     (label,) = re.findall(rf":ref:`{name} <([\w-]+)>`", text)
     assert f".. _{label}:\n\n{name}\n---" in text
+
+
+def test_readme_leads_to_the_guide_of_every_detector_and_to_files_that_exist():
+    text = (DOC.parent / "README.rst").read_text(encoding="utf-8")
+    links = re.findall(r"`([^`<]+?)\s+<([^>]+)>`__", text)
+    guides = {name for name, target in links if "doc/user_guide" in target}
+    assert guides >= {*skad._ESTIMATORS}
+    files = [target for _, target in links if "://" not in target]
+    files += re.findall(r"image:: (\S+)", text)
+    assert [target for target in files if not (DOC.parent / target).is_file()] == []
