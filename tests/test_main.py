@@ -1,6 +1,7 @@
 """The command line: what it prints and writes, and how it ends."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -24,6 +25,13 @@ class Fails(IsolationForest):
         if X.shape[1] == 3:
             raise ValueError("three is too many")
         return super().fit(X)
+
+
+class Dies(IsolationForest):
+    """Takes its process along."""
+
+    def fit(self, X, y=None):
+        os._exit(1)
 
 
 class Numbers(IsolationForest):
@@ -57,6 +65,7 @@ def small(monkeypatch, tmp_path):
         "Quick": lambda quick: IsolationForest(n_estimators=2 if quick else 3),
         "Fails": lambda quick: Fails(n_estimators=2),
         "Slow": lambda quick: Interrupts(n_estimators=2),
+        "Dies": lambda quick: Dies(n_estimators=2),
     }
     kinds = {"tables": detectors, "networks": {"Other": lambda quick: Numbers()}}
     monkeypatch.setattr(registry, "_DETECTORS", kinds)
@@ -115,6 +124,17 @@ def test_an_interruption_writes_a_report_and_the_next_call_goes_on(small, capsys
     assert "runs were made." not in report.read_text(encoding="utf-8")
     assert compare(*options, "--fresh") == 0
     assert "earlier call" not in capsys.readouterr().err
+
+
+def test_a_process_that_dies_is_named_and_what_is_done_is_kept(small, capsys):
+    assert compare("--detectors", "quick") == 0
+    capsys.readouterr()
+    assert compare("--detectors", "quick,dies", "--n-jobs", "2") == 130
+    out, err = capsys.readouterr()
+    assert "interrupted after 4 of 8 runs" in err
+    assert "a process died" in err
+    assert "no data set was finished by all detectors" in out
+    assert (small / "skad-report" / "report.html").exists()
 
 
 def test_an_interruption_at_once_says_so(small, capsys):
@@ -210,7 +230,7 @@ def test_runs_at_the_same_time_make_the_same_tables(small, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detectors", "nonsense"], "unknown detector 'nonsense'; known are Fails,"),
+        (["--detectors", "nonsense"], "unknown detector 'nonsense'; known are Dies,"),
         (["--kind", "tea"], "unknown kind of data 'tea'; known are tables, networks"),
         (["--kind", "tables,networks", "--data", "."], "--data holds one kind of data"),
         (["--detectors", "other", "--datasets", "iris"], "no kind of data has both"),

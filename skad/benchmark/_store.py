@@ -120,17 +120,18 @@ def describe(value):
     if _is_importable(value):
         return _named(value)
     if hasattr(value, "state_dict"):  # a net: its pickle tells of memory as well
-        weights = {name: np.asarray(w) for name, w in value.state_dict().items()}
+        weights = {
+            name: weight.cpu().float().numpy() if hasattr(weight, "cpu") else weight
+            for name, weight in value.state_dict().items()
+        }
         return [_named(type(value)), repr(value), describe(weights)]
     return _contents(value)
 
 
 def _is_importable(value):
     """Whether a function or class is the one that its module has by this name."""
-    module, name = (
-        getattr(value, "__module__", None),
-        getattr(value, "__qualname__", "."),
-    )
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", ".")
     found = getattr(sys.modules.get(module), name, None)
     return found is value and module != "__main__"
 
