@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from numbers import Integral
 from uuid import uuid4
 
-from joblib import effective_n_jobs
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.utils import check_scalar
-from sklearn.utils.parallel import Parallel, delayed
 
 from skad.benchmark._comparison import Comparison
 from skad.benchmark._problem import make_problem
@@ -157,6 +157,7 @@ class Plan:
         return Parallel(n_jobs=self.n_jobs, return_as="generator_unordered")(
             delayed(_labelled_run)(
                 (key, name),
+                get_config(),
                 self.detectors[name],
                 problem,
                 labels[0]["seed"],
@@ -168,8 +169,10 @@ class Plan:
         )
 
 
-def _labelled_run(label, *args, **kwargs):
-    return label, run(*args, **kwargs)
+def _labelled_run(label, config, *args, **kwargs):
+    # scikit-learn's Parallel hands on the filters of warnings too, which threads share.
+    with config_context(**config):
+        return label, run(*args, **kwargs)
 
 
 def _check_names(parameter, named):
