@@ -27,6 +27,14 @@ class Fails(IsolationForest):
         return super().fit(X)
 
 
+class Talks(IsolationForest):
+    """Prints while it learns."""
+
+    def fit(self, X, y=None):
+        print("talkative")
+        return super().fit(X)
+
+
 class Dies(IsolationForest):
     """Takes its process along."""
 
@@ -66,6 +74,7 @@ def small(monkeypatch, tmp_path):
         "Fails": lambda quick: Fails(n_estimators=2),
         "Slow": lambda quick: Interrupts(n_estimators=2),
         "Dies": lambda quick: Dies(n_estimators=2),
+        "Talks": lambda quick: Talks(n_estimators=2),
     }
     kinds = {"tables": detectors, "networks": {"Other": lambda quick: Numbers()}}
     monkeypatch.setattr(registry, "_DETECTORS", kinds)
@@ -108,6 +117,14 @@ def test_json_is_all_that_is_printed(small, capsys):
     assert {row["detector"] for row in result["summary"]} == {"Slow", "Fails"}
     assert result["scores"]["two"]["Fails"] is None
     assert len(result["runs"]) == 8
+
+
+@pytest.mark.parametrize("n_jobs", ["1", "2"])
+def test_what_detectors_print_is_not_in_the_result(small, capfd, n_jobs):
+    assert compare("--json", "--detectors", "talks", "--n-jobs", n_jobs) == 0
+    out, err = capfd.readouterr()
+    assert len(json.loads(out)["kinds"]["tables"]["runs"]) == 4
+    assert "talkative" in err
 
 
 def test_an_interruption_writes_a_report_and_the_next_call_goes_on(small, capsys):

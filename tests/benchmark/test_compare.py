@@ -351,6 +351,14 @@ def test_a_line_that_was_cut_off_is_made_again(tmp_path):
     assert json.loads(results.read_text().splitlines()[-1])["seed"] == 1
 
 
+def test_a_damaged_byte_costs_one_run(tmp_path):
+    results = tmp_path / "results.jsonl"
+    compare({"up": Norm()}, {"a": NARROW}, seeds=2, results=results)
+    results.write_bytes(b"\xff" + results.read_bytes()[1:])
+    comparison = compare({"up": Norm()}, {"a": NARROW}, seeds=2, results=results)
+    assert [record["reused"] for record in comparison.records] == [False, True]
+
+
 def test_the_key_follows_all_that_a_result_depends_on():
     problem = make_problem("a", NARROW, 100)
     assert run_key(Norm(), problem, 0, 80) == run_key(Norm(), problem, 0, 10_000)

@@ -88,6 +88,23 @@ def test_damaged_archive_raises(save):
         load_npz(path)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }\n",
+        "{'descr': '<f8', 'fortran_order': (\n",
+    ],
+    ids=["more than any memory holds", "no header"],
+)
+def test_damaged_header_raises_with_the_name_of_the_file(tmp_path, header):
+    path = tmp_path / "bad.npz"
+    member = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("X.npy", member + header.encode())
+    with pytest.raises(ValueError, match="bad.npz: cannot be read"):
+        load_npz(path)
+
+
 def test_archive_of_something_else_raises(tmp_path):
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("X.npy", "text")
