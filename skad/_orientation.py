@@ -1,8 +1,10 @@
-"""Whether the high scores of an estimator are normal or abnormal."""
+"""What ranks rows, and whether its high scores are normal or abnormal."""
 
 import sys
 
 from sklearn.pipeline import Pipeline
+
+RANKING_METHODS = ("decision_function", "score_samples")
 
 
 def orientation(estimator):
@@ -22,6 +24,17 @@ def orientation(estimator):
             "or a density estimator with score_samples."
         )
     return 1
+
+
+def ranking_method(estimator):
+    """Return the name of the method that ranks rows; raise a TypeError if none does."""
+    for method in RANKING_METHODS:
+        if hasattr(estimator, method):
+            return method
+    raise TypeError(
+        f"{type(estimator).__name__} has neither of {RANKING_METHODS} to rank samples "
+        "with."
+    )
 
 
 def is_pyod(estimator):

@@ -5,7 +5,12 @@ from inspect import signature
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-from skad._orientation import orientation, unwrap
+from skad._orientation import (
+    RANKING_METHODS,
+    orientation,
+    ranking_method,
+    unwrap,
+)
 from skad.metrics._range_auc import (
     range_pr_auc_score,
     range_roc_auc_score,
@@ -33,7 +38,6 @@ _KINDS = {
 }
 _METRICS = {name: metric for kind in _KINDS.values() for name, metric in kind.items()}
 _METADATA = {"sample_weight", "groups"}
-_METHODS = ("decision_function", "score_samples")
 
 
 class _OutlierScorer(_BaseScorer):
@@ -44,7 +48,7 @@ class _OutlierScorer(_BaseScorer):
     """
 
     def __init__(self, name, kwargs):
-        super().__init__(_METRICS[name], 1, kwargs, _METHODS)
+        super().__init__(_METRICS[name], 1, kwargs, RANKING_METHODS)
         self._name = name
 
     def __repr__(self):
@@ -52,7 +56,7 @@ class _OutlierScorer(_BaseScorer):
         return f"outlier_scorer({self._name!r}{kwargs})"
 
     def _score(self, method_caller, estimator, X, y_true, groups=None, **sample_weight):
-        sign, method = orientation(estimator), _method(estimator)
+        sign, method = orientation(estimator), ranking_method(estimator)
         metadata = dict(sample_weight)
         if groups is not None and "groups" in self._metadata():
             metadata["groups"] = groups
@@ -233,15 +237,6 @@ def get_scorer_names(kind="tabular"):
     if kind not in _KINDS:
         raise ValueError(f"kind={kind!r} is unknown; expected one of {sorted(_KINDS)}.")
     return sorted(_KINDS[kind])
-
-
-def _method(estimator):
-    for method in _METHODS:
-        if hasattr(estimator, method):
-            return method
-    raise TypeError(
-        f"{type(estimator).__name__} has neither of {_METHODS} to rank samples with."
-    )
 
 
 def _check_metric(name):

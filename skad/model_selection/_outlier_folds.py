@@ -3,13 +3,14 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_scalar, indexable
 
 from skad.metrics import outlier_mask
+from skad.model_selection._split import BaseFolds
 
 
-class _LabelledKFold(BaseCrossValidator):
+class _LabelledKFold(BaseFolds):
     """Shuffled folds with outliers in each of them."""
 
     def __init__(self, n_splits=5, *, outlier_label=None, random_state=None):
@@ -48,27 +49,6 @@ class _LabelledKFold(BaseCrossValidator):
         )
         for train, test in folds.split(np.zeros(len(is_outlier)), is_outlier):
             yield self._training_rows(train, is_outlier), test
-
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """Return the number of folds.
-
-        Parameters
-        ----------
-        X : Ignored
-            Not used, present for API consistency by convention.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        groups : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        n_splits : int
-            The number of folds.
-        """
-        return self.n_splits
 
     def _training_rows(self, train, is_outlier):
         return train

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from skad._orientation import orientation
+from skad._orientation import orientation, ranking_method
 from skad._seeding import seed_nested
 
 
@@ -28,15 +28,8 @@ def normality(estimator, X):
         The scores.
     """
     sign = orientation(estimator)
-    for method in ("decision_function", "score_samples"):
-        if hasattr(estimator, method):
-            scores = np.asarray(getattr(estimator, method)(X), dtype=np.float64)
-            break
-    else:
-        raise TypeError(
-            f"{type(estimator).__name__} has neither decision_function nor "
-            "score_samples to rank rows with."
-        )
+    score = getattr(estimator, ranking_method(estimator))
+    scores = np.asarray(score(X), dtype=np.float64)
     if scores.shape != (_num_samples(X),):
         raise ValueError(
             f"{type(estimator).__name__} gives scores of shape {scores.shape} to "

@@ -10,7 +10,32 @@ from sklearn.utils.validation import _num_samples
 from skad._groups import group_codes
 
 
-class TimeOrderedSplit(BaseCrossValidator):
+class BaseFolds(BaseCrossValidator):
+    """Base of splitters whose number of folds is the parameter `n_splits`."""
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X : Ignored
+            Not used, present for API consistency by convention.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        groups : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        n_splits : int
+            The number of folds.
+        """
+        return self.n_splits
+
+
+class TimeOrderedSplit(BaseFolds):
     """Split series into a past to train on and a future to test on.
 
     Every group is a series of its own, whose rows are in the order of time. Each of
@@ -109,27 +134,6 @@ class TimeOrderedSplit(BaseCrossValidator):
                 np.flatnonzero((steps >= oldest) & (steps < end)),
                 np.flatnonzero((steps >= start) & (steps < stop)),
             )
-
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """Return the number of folds.
-
-        Parameters
-        ----------
-        X : Ignored
-            Not used, present for API consistency by convention.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        groups : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        n_splits : int
-            The number of folds.
-        """
-        return self.n_splits
 
     def _check_parameters(self):
         check_scalar(self.n_splits, "n_splits", Integral, min_val=2)
