@@ -23,10 +23,13 @@ def run(args):
     output = _checked_output(args)
     if ".parquet" in {Path(args.file).suffix.lower(), output.suffix.lower()}:
         require(["pyarrow"], extra="table")
-    from skad._cli._read import read_table
     from skad._cli._table import prepare
+    from skad.datasets._table_files import read_table
 
-    table, notes = read_table(args.file)
+    try:
+        table, notes = read_table(args.file)
+    except ValueError as error:
+        raise CommandError(error) from error
     if len(table) < MIN_ROWS:
         raise CommandError(
             f"{args.file} has {plural(len(table), 'row')}; expected at least "

@@ -1,4 +1,4 @@
-"""Files as people have them: what had to be guessed is told."""
+"""Tables in files as people have them: what had to be guessed is told."""
 
 import codecs
 import csv
@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from skad._cli._errors import CommandError
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".npz")
 SEPARATORS = ("\t", ";", "|", ",")
@@ -32,21 +30,21 @@ def read_table(path):
     path = Path(path)
     ending = path.suffix.lower()
     if not path.is_file():
-        raise CommandError(f"{path} is not a file.")
+        raise ValueError(f"{path} is not a file.")
     if ending not in ENDINGS:
-        raise CommandError(f"{path}: unknown ending; known are {', '.join(ENDINGS)}.")
+        raise ValueError(f"{path}: unknown ending; known are {', '.join(ENDINGS)}.")
     if path.stat().st_size == 0:
-        raise CommandError(f"{path} is empty.")
+        raise ValueError(f"{path} is empty.")
     reader = {".npz": _read_npz, ".parquet": _read_parquet}.get(ending, _read_text)
     try:
         table, notes = reader(path)
     except _UNREADABLE as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CommandError(f"{path} cannot be read: {line}") from error
+        raise ValueError(f"{path} cannot be read: {line}") from error
     table.columns = [str(name) for name in table.columns]
     repeated = table.columns[table.columns.duplicated()]
     if len(repeated):
-        raise CommandError(f"{path} has several columns called {repeated[0]!r}.")
+        raise ValueError(f"{path} has several columns called {repeated[0]!r}.")
     return table.reset_index(drop=True), notes
 
 
