@@ -72,8 +72,27 @@ def _add_compare(commands):
     add(
         "--data",
         metavar="DIR",
-        help="a folder of .npz files of one kind: X and y (1: anomaly), or X_train, "
-        "X_test and y_test",
+        help="a folder of data sets of one kind, each a file (.npz, .csv, .tsv, "
+        ".parquet) or a folder with train and test; for what is in them see the user "
+        "guide",
+    )
+    add(
+        "--label",
+        metavar="COLUMN",
+        help="the column of tables that tells the anomalies (default: label)",
+    )
+    add(
+        "--drop",
+        metavar="A,B",
+        type=_names,
+        help="columns of tables to leave out",
+    )
+    add(
+        "--image-size",
+        metavar="N",
+        type=_size,
+        help="resize image files and frames to N, or HEIGHTxWIDTH (default: as they "
+        "are)",
     )
     add(
         "--datasets",
@@ -175,6 +194,13 @@ def _names(text):
     if not names:
         raise argparse.ArgumentTypeError("expected names separated by commas")
     return names
+
+
+def _size(text):
+    sides = [_positive(side) for side in text.split("x")]
+    if len(sides) > 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not N or HEIGHTxWIDTH")
+    return sides[0], sides[-1]
 
 
 def _positive(text):

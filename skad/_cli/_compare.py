@@ -75,6 +75,7 @@ def _wanted(args):
         if len(kinds) > 1:
             raise CommandError(f"--data holds one kind of data; --kind names {kinds}.")
         return {check_kind(kinds[0]): (args.detectors, args.datasets)}
+    _check_no_files(args)
     kinds = [check_kind(kind) for kind in args.kind or list_kinds()]
     detectors = _shared_out("detector", args.detectors, kinds, known_detectors(kinds))
     datasets = _shared_out("data set", args.datasets, kinds, known_datasets(kinds))
@@ -85,6 +86,13 @@ def _wanted(args):
             "no kind of data has both one of the detectors and one of the data sets."
         )
     return wanted
+
+
+def _check_no_files(args):
+    for option in ("label", "drop", "image_size"):
+        if getattr(args, option) is not None:
+            option = f"--{option.replace('_', '-')}"
+            raise CommandError(f"{option} is for files; it needs --data.")
 
 
 def _shared_out(what, names, kinds, known):
@@ -115,12 +123,18 @@ def _detectors(names, kind, quick):
 
 def _datasets(args, kind, names):
     from skad.benchmark import default_datasets
-    from skad.benchmark._data import read_folder
+    from skad.benchmark._folder import read_folder
 
     if args.data is None:
         return default_datasets(names, kind=kind), []
     datasets, unread = read_folder(
-        args.data, names, kind=kind, max_samples=args.max_samples
+        args.data,
+        names,
+        kind=kind,
+        max_samples=args.max_samples,
+        label=args.label or "label",
+        drop=args.drop or (),
+        image_size=args.image_size,
     )
     if not datasets:
         raise CommandError(f"no data set could be read: {'; '.join(unread)}")
@@ -172,6 +186,9 @@ def _command(args):
     options = {
         "--kind": args.kind and ",".join(args.kind),
         "--data": args.data,
+        "--label": args.label,
+        "--drop": args.drop and ",".join(args.drop),
+        "--image-size": args.image_size and "x".join(map(str, args.image_size)),
         "--datasets": args.datasets and ",".join(args.datasets),
         "--detectors": args.detectors and ",".join(args.detectors),
         "--seeds": args.seeds,

@@ -3,6 +3,7 @@
 from skad.benchmark._compare import compare
 from skad.benchmark._comparison import Comparison
 from skad.benchmark._data import default_datasets
+from skad.benchmark._folder import load_folder
 from skad.benchmark._problem import FixedSplit
 from skad.benchmark._registry import default_detectors, list_kinds
 from skad.benchmark._report import write_report
@@ -14,5 +15,6 @@ __all__ = [
     "default_datasets",
     "default_detectors",
     "list_kinds",
+    "load_folder",
     "write_report",
 ]

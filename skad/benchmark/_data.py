@@ -5,9 +5,8 @@ from functools import partial
 import numpy as np
 
 from skad import datasets
-from skad.benchmark._folder import read_npz
-from skad.benchmark._problem import FixedSplit, make_problem
-from skad.benchmark._registry import check_kind, folded
+from skad.benchmark._problem import FixedSplit
+from skad.benchmark._registry import check_kind, check_known, folded
 
 
 def _payments(seed):
@@ -165,38 +164,10 @@ def default_datasets(names=None, *, kind="tables"):
     """
     makers = _DATASETS[check_kind(kind)]
     names = list(makers) if names is None else list(names)
-    _check_known(names, makers)
+    check_known(names, makers)
     return {name: makers[name]() for name in names}
 
 
 def known_datasets(kinds):
     """The data sets' names of these kinds, each under its folded name."""
     return {kind: {folded(name): name for name in _DATASETS[kind]} for kind in kinds}
-
-
-def read_folder(folder, names=None, *, kind="tables", max_samples):
-    """Read the data sets of a folder.
-
-    Returns them by name, and a message for each that cannot be compared on.
-    """
-    paths = {path.stem: path for path in datasets.list_npz(folder)}
-    if names is not None:
-        _check_known(names, paths)
-        paths = {name: paths[name] for name in names}
-    found, errors = {}, []
-    for name, path in paths.items():
-        try:
-            data = read_npz(path, kind)
-            make_problem(str(path), data, max_samples)
-            found[name] = data
-        except (OSError, ValueError) as error:  # reported; the others go on
-            errors.append(str(error))
-    return found, errors
-
-
-def _check_known(names, known):
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"unknown data set {name!r}; known are {', '.join(known)}."
-            )

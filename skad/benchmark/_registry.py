@@ -232,6 +232,15 @@ def check_kind(kind):
     return kind
 
 
+def check_known(names, known):
+    """Check that there is a data set of each name."""
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"unknown data set {name!r}; known are {', '.join(known)}."
+            )
+
+
 def known_detectors(kinds):
     """The detectors' names of these kinds, each under its folded name."""
     return {kind: {folded(name): name for name in _DETECTORS[kind]} for kind in kinds}

@@ -146,7 +146,7 @@ def _decoded(path, step):
     """Yield every `step`-th frame with the file that it is from."""
     if path.is_dir():
         # Those between are not even opened.
-        files, step = _images(path)[::step], 1
+        files, step = image_files(path)[::step], 1
     else:
         files = [path]
     for file in files:
@@ -154,7 +154,8 @@ def _decoded(path, step):
             yield file, frame
 
 
-def _images(folder):
+def image_files(folder):
+    """The images of a folder, in the order in which load_frames takes them."""
     files = [
         file
         for file in sorted(folder.iterdir(), key=by_name)

@@ -65,9 +65,8 @@ def load_npz(path):
         raise ValueError(
             f"{path}: has no {missing}; expected X and y, found {sorted(arrays)}."
         )
-    X, y = arrays["X"], arrays["y"]
     try:
-        return _check_X(X), _check_y(y, len(X))
+        return check_labelled(arrays["X"], arrays["y"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -142,6 +141,11 @@ def read_arrays(path):
         if not isinstance(array, np.ndarray):  # the bytes of another file
             raise ValueError(f"{path}: {name} is not an array of NumPy.")
     return arrays
+
+
+def check_labelled(X, y):
+    """Return X as floats and y as scikit-learn's labels, both checked."""
+    return _check_X(X), _check_y(y, len(X))
 
 
 def _check_X(X):
