@@ -91,6 +91,18 @@ def test_detect_writes_the_table_as_it_was_beside_the_scores(tmp_path):
     assert set(written["skad_feature_1"].dropna()) <= {"code", "n"}
 
 
+def test_detect_names_its_columns_apart_from_those_of_its_own_output(tmp_path):
+    table = tmp_path / "table.csv"
+    pd.DataFrame({"n": np.arange(30) % 5, "row": np.arange(30) % 3}).to_csv(table)
+    for n_times in (1, 2, 3):
+        output = tmp_path / f"{n_times}.csv"
+        assert detect(table, "--output", output) == 0
+        written = output.read_text().splitlines()[0].split(",")
+        assert len(set(written)) == len(written)
+        assert "skad_" * n_times + "row" in written
+        table = output
+
+
 def test_detect_has_written_when_the_reader_of_its_output_goes_away(tmp_path):
     path = tmp_path / "table.csv"
     mixed_table(60).to_csv(path, index=False)

@@ -172,7 +172,7 @@ def _write(result, table, output):
     """Scores and reasons, and after them the table that they belong to."""
     import pandas as pd
 
-    if set(result.columns) & set(table.columns):
+    while set(result.columns) & set(table.columns):
         result = result.add_prefix("skad_")
     replaced = output.exists()
     whole = pd.concat([result, table], axis=1)
