@@ -3,7 +3,7 @@
 from skad.inspection._pipeline import unwrap
 
 
-def explain(estimator, X):
+def explain(estimator, X, **params):
     """Attribute the anomaly of each row to the detector's features.
 
     A :class:`~sklearn.pipeline.Pipeline` does not forward ``explain``: here its
@@ -16,6 +16,10 @@ def explain(estimator, X):
 
     X : array-like of shape (n_samples, n_features)
         The rows to explain.
+
+    **params : dict
+        What the detector's ``explain`` takes besides, such as `groups`. Transformers
+        do not get it.
 
     Returns
     -------
@@ -45,4 +49,4 @@ def explain(estimator, X):
     np.int64(1)
     """
     detector, X = unwrap(estimator, X, "explain")
-    return detector.explain(X)
+    return detector.explain(X, **params)
