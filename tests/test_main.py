@@ -244,7 +244,7 @@ def test_data_of_another_kind_than_tables(small, capsys):
     assert [run["status"] for run in runs] == ["ok"] * 5
 
 
-def test_tables_of_text_and_folders_of_images_are_compared_on(small, capsys):
+def test_tables_of_text_are_compared_on(small, capsys):
     rows = pd.DataFrame(np.load(small / "data" / "one.npz")["X"], columns=["a", "b"])
     rows = rows.assign(broken=np.arange(60) < 8, day="Monday")
     (small / "text").mkdir()
@@ -299,9 +299,11 @@ def test_runs_at_the_same_time_make_the_same_tables(small, capsys):
             ["--data", "."],
             "has no data sets; tables are files that end with",
         ),
-        (["--label", "broken"], "--label is for files; it needs --data"),
-        (["--drop", "a,b"], "--drop is for files; it needs --data"),
-        (["--image-size", "8"], "--image-size is for files; it needs --data"),
+        (["--label", "broken"], "--label is for files and needs --data"),
+        (["--drop", "a,b"], "--drop is for files and needs --data"),
+        (["--image-size", "8"], "--image-size is for files and needs --data"),
+        (["--data", "data", "--image-size", "8"], "--image-size is not for tables"),
+        (["--data", "data", "--drop", "day"], "drop: no file has a column 'day'"),
         (["--image-size", "8x8x3"], "'8x8x3' is not N or HEIGHTxWIDTH"),
         (["--image-size", "8x0"], "'0' is not a positive integer"),
         (["--seeds", "0"], "'0' is not a positive integer"),

@@ -12,6 +12,9 @@ from skad._cli._errors import CommandError, plural, require
 # Of a quick comparison: tables need seconds, nets more.
 _QUICK_SEEDS, _QUICK_SEEDS_OF_NETS, _SEEDS = 2, 1, 5
 
+# How the files of a folder are read.
+_OF_TABLES, _OF_PICTURES = ("label", "drop"), ("image_size",)
+
 
 def run(args):
     """Compare as the arguments say; return the exit status."""
@@ -59,7 +62,7 @@ def _plans(args):
                 max_samples=args.max_samples,
                 n_jobs=args.n_jobs,
             )
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise CommandError(error) from error
     return plans, unread
 
@@ -68,14 +71,18 @@ def _wanted(args):
     """The kinds of data, each with those names asked for that belong to it."""
     from skad.benchmark import list_kinds
     from skad.benchmark._data import known_datasets
+    from skad.benchmark._folder import is_visual
     from skad.benchmark._registry import check_kind, known_detectors
 
     if args.data is not None:
         kinds = args.kind or ["tables"]
         if len(kinds) > 1:
             raise CommandError(f"--data holds one kind of data; --kind names {kinds}.")
-        return {check_kind(kinds[0]): (args.detectors, args.datasets)}
-    _check_no_files(args)
+        kind = check_kind(kinds[0])
+        others = _OF_TABLES if is_visual(kind) else _OF_PICTURES
+        _refuse(_given(args, *others), f"is not for {kind}")
+        return {kind: (args.detectors, args.datasets)}
+    _refuse(_given(args, *_OF_TABLES, *_OF_PICTURES), "is for files and needs --data")
     kinds = [check_kind(kind) for kind in args.kind or list_kinds()]
     detectors = _shared_out("detector", args.detectors, kinds, known_detectors(kinds))
     datasets = _shared_out("data set", args.datasets, kinds, known_datasets(kinds))
@@ -88,11 +95,15 @@ def _wanted(args):
     return wanted
 
 
-def _check_no_files(args):
-    for option in ("label", "drop", "image_size"):
-        if getattr(args, option) is not None:
-            option = f"--{option.replace('_', '-')}"
-            raise CommandError(f"{option} is for files; it needs --data.")
+def _refuse(options, why):
+    for name in options:
+        raise CommandError(f"--{name.replace('_', '-')} {why}.")
+
+
+def _given(args, *names):
+    """Those of the options that have been given, by name."""
+    options = {name: getattr(args, name) for name in names}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _shared_out(what, names, kinds, known):
@@ -132,9 +143,7 @@ def _datasets(args, kind, names):
         names,
         kind=kind,
         max_samples=args.max_samples,
-        label=args.label or "label",
-        drop=args.drop or (),
-        image_size=args.image_size,
+        **_given(args, *_OF_TABLES, *_OF_PICTURES),
     )
     if not datasets:
         raise CommandError(f"no data set could be read: {'; '.join(unread)}")

@@ -53,6 +53,8 @@ def _fixed_split(arrays, kind):
         for name in ("X_train", "X_test")
     )
     groups = arrays.get("groups_test")
+    if groups is None and kind == "fleets":
+        groups = X_test[:, 0]
     return FixedSplit(
         X_train,
         X_test,
@@ -108,4 +110,7 @@ def _buffer(arrays, kind):
         return None
     if kind == "videos":
         return _VIDEO_BUFFER
-    return estimate_buffer(np.nan_to_num(arrays["X_test"][:, _ORDERED[kind] :]))
+    X = arrays["X_test"]
+    if kind == "fleets":  # the rows of systems may take turns
+        X = X[X[:, 0] == X[0, 0]]
+    return estimate_buffer(np.nan_to_num(X[:, _ORDERED[kind] :]))

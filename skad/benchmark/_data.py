@@ -1,4 +1,4 @@
-"""Data sets to compare on: shipped or generated for each kind, or a folder of files."""
+"""Data sets to compare on that need no files: shipped or generated for each kind."""
 
 from functools import partial
 

@@ -1,6 +1,5 @@
 """A folder of data sets, each a file or a folder with two parts."""
 
-from functools import partial
 from numbers import Integral
 from pathlib import Path
 
@@ -56,8 +55,11 @@ def load_folder(
     Raises
     ------
     ValueError
-        If the folder has no data sets, or one of them cannot be used; the message
-        names the file.
+        If the folder has no data sets, or some cannot be read; the message names each
+        file. Whether detectors can be compared on them is for :func:`compare` to say.
+
+    ImportError
+        If pandas is missing, pyarrow for Parquet files or PyAV for images and videos.
 
     See Also
     --------
@@ -84,36 +86,49 @@ def load_folder(
     return found
 
 
-def read_folder(folder, names=None, *, kind, max_samples=None, **options):
-    """Read the data sets of a folder, each of which is checked for a comparison.
+def read_folder(
+    folder,
+    names=None,
+    *,
+    kind,
+    label="label",
+    drop=(),
+    image_size=None,
+    max_samples=None,
+):
+    """Read the data sets of a folder; with `max_samples`, check that they can be used.
 
-    Returns them by name, and a message for each that cannot be compared on.
+    Returns them by name, and a message for each that cannot be read or used.
     """
-    read = partial(_read, kind=check_kind(kind), **_checked(**options))
-    paths = _paths(folder, kind)
-    check_known(names or (), paths)
+    from skad.benchmark._rows import Columns  # needs pandas
+
+    if isinstance(image_size, Integral):
+        image_size = (image_size, image_size)
+    columns = Columns(label, _listed("drop", drop))
+    paths = _paths(folder, check_kind(kind))
+    names = list(paths) if names is None else _listed("names", names)
+    check_known(names, paths)
     found, errors = {}, []
-    for name in paths if names is None else names:
+    for name in names:
         path, *others = paths[name]
         try:
             if others:
                 raise ValueError(f"{path} and {others[0]} have one name.")
-            data = read(path)
+            data = as_dataset(_read(path, kind, columns, image_size), kind)
             if max_samples is not None:
                 make_problem(str(path), data, max_samples)
             found[name] = data
-        except (ImportError, OSError, ValueError) as error:  # the others go on
+        except (OSError, ValueError) as error:  # reported; the others go on
             text = str(error)
             errors.append(text if str(path) in text else f"{path}: {text}")
+    columns.check_dropped()
     return found, errors
 
 
-def _checked(label="label", drop=(), image_size=None):
-    if isinstance(image_size, Integral):
-        image_size = (image_size, image_size)
-    if isinstance(drop, str):
-        raise TypeError(f"drop={drop!r} is a string; expected a list of columns.")
-    return {"label": label, "drop": list(drop), "size": image_size}
+def _listed(parameter, names):
+    if isinstance(names, str):
+        raise TypeError(f"{parameter}={names!r} is a string; expected a list of names.")
+    return list(names)
 
 
 def _paths(folder, kind):
@@ -121,64 +136,79 @@ def _paths(folder, kind):
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"folder={str(folder)!r} is not a folder.")
+    if all(_parts(folder, name, kind) for name in ("train", "test")):
+        raise ValueError(
+            f"folder={str(folder)!r} holds train and test, and so is one data set; "
+            "expected the folder that it is in."
+        )
+    endings = (".npz", *(() if is_visual(kind) else _TABLES))
     paths = {}
     for path in sorted(folder.iterdir(), key=by_name):
         if path.name.startswith("."):
             continue
-        if path.suffix.lower() in _endings(kind) and path.is_file():
+        if path.suffix.lower() in endings and path.is_file():
             paths.setdefault(path.stem, []).append(path)
-        elif path.is_dir() and _has_parts(path, kind):
+        elif path.is_dir() and _is_dataset(path, kind):
             paths.setdefault(path.name, []).append(path)
     if not paths:
         raise ValueError(
             f"folder={str(folder)!r} has no data sets; {kind} are files that end with "
-            f"{', '.join(_endings(kind))}, or folders that hold train and test."
+            f"{', '.join(endings)}, or folders that hold train and test."
         )
     return paths
 
 
-def _endings(kind):
-    return (".npz", *(() if kind in (*_OF_IMAGES, "videos") else _TABLES))
+def is_visual(kind):
+    """Whether data of this kind are images or videos, and not tables."""
+    return kind in (*_OF_IMAGES, "videos")
 
 
-def _has_parts(path, kind):
-    """Whether a folder is a data set: its parts are in it, or in its categories."""
-    if _part(path, "train") or _part(path, "test"):
-        return True
+def _is_dataset(path, kind):
+    """Whether a folder has a part in it, or in folders of categories in it."""
     categories = path.iterdir() if kind in _OF_IMAGES else ()
-    return any(_part(category, "test") for category in categories if category.is_dir())
+    return any(
+        _parts(parent, name, kind)
+        for parent in (path, *filter(Path.is_dir, categories))
+        for name in ("train", "test")
+    )
 
 
-def _part(folder, name):
-    """The folder or table of this name, or None."""
-    paths = (folder / f"{name}{ending}" for ending in ("", *_TABLES))
-    return next(filter(Path.exists, paths), None)
+def _parts(folder, name, kind):
+    """The folder of this name or, of tables, the files."""
+    if is_visual(kind):
+        return [folder / name] if (folder / name).is_dir() else []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.stem == name and path.suffix.lower() in _TABLES and path.is_file()
+    ]
 
 
-def _read(path, kind, label, drop, size):
-    if path.suffix.lower() == ".npz" and path.is_file():
-        arrays = read_arrays(path)
-    elif kind == "videos":
-        arrays = read_videos(path, size)
-    elif kind in _OF_IMAGES:
-        arrays = read_images(path, kind, size)
-    else:
-        arrays = _read_tables(path, kind, label, drop)
-    return as_dataset(arrays, kind)
-
-
-def _read_tables(path, kind, label, drop):
+def _read(path, kind, columns, size):
+    """The arrays of a data set, by the names that they have in files of arrays."""
     from skad.benchmark._rows import read_parts, read_rows
 
+    if path.suffix.lower() == ".npz" and path.is_file():
+        return read_arrays(path)
+    if kind == "videos":
+        return read_videos(path, size)
+    if kind in _OF_IMAGES:
+        return read_images(path, kind, size)
     if path.is_dir():
-        train, test = (_part(path, name) for name in ("train", "test"))
-        if train is None or test is None:
-            missing = "test" if train else "train"
-            raise ValueError(f"{path}: has no {missing}.csv or .parquet.")
-        return read_parts(train, test, kind, label, drop)
+        parts = [_only(path, name, kind) for name in ("train", "test")]
+        return read_parts(*parts, kind, columns)
     if kind != "tables":
         raise ValueError(
             f"{path}: {kind} come in two parts; expected a folder {path.stem!r} with "
             f"train{path.suffix} and test{path.suffix}."
         )
-    return read_rows(path, label, drop)
+    return read_rows(path, columns)
+
+
+def _only(folder, name, kind):
+    found = _parts(folder, name, kind)
+    if not found:
+        raise ValueError(f"{folder}: has no {name}.csv, .tsv or .parquet.")
+    if len(found) > 1:
+        raise ValueError(f"{found[0]} and {found[1]} have one name.")
+    return found[0]

@@ -3,11 +3,13 @@
 import numpy as np
 
 from skad.datasets import load_frames
-from skad.datasets._frames import image_files
+from skad.datasets._frames import IMAGES, image_files
 from skad.datasets._npz import by_name
 
 # The folder of images without a defect; the others are named after their defects.
 _GOOD = "good"
+
+_VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 
 def read_images(folder, kind, size):
@@ -37,8 +39,8 @@ def read_videos(folder, size):
     """Read videos to fit on, and videos to score with a label for each frame."""
     train, test = (
         {
-            path: load_frames(path, size=size, grey=False)
-            for path in _children(folder / part)
+            name: load_frames(path, size=size, grey=False)
+            for name, path in _videos(folder / part).items()
         }
         for part in ("train", "test")
     )
@@ -47,8 +49,8 @@ def read_videos(folder, size):
         lengths = list(map(len, videos.values()))
         arrays[f"groups_{part}"] = np.repeat(np.arange(len(videos)), lengths)
     labels = [
-        _frame_labels(folder / "labels", path.stem, len(video))
-        for path, video in test.items()
+        _frame_labels(folder / "labels", name, len(video))
+        for name, video in test.items()
     ]
     return {**arrays, "y_test": np.concatenate(labels)}
 
@@ -66,10 +68,30 @@ def _categories(folder):
     return found
 
 
+def _videos(folder):
+    """The videos of a folder by name."""
+    videos = {}
+    for path in _children(folder):
+        if not path.is_dir() and path.suffix.lower() not in _VIDEOS:
+            continue
+        name = path.name if path.is_dir() else path.stem
+        if name in videos:
+            raise ValueError(f"{path} and {videos[name]} have one name.")
+        videos[name] = path
+    if not videos:
+        raise ValueError(
+            f"{folder}: has no videos; expected a folder of frames for each, or files "
+            f"that end with one of {', '.join(_VIDEOS)}."
+        )
+    return videos
+
+
 def _good(categories):
     for category in categories:
         folder = category / "train"
         names = [path.name for path in _folders(folder)]
+        if names:
+            _check_no_images(folder)
         if names not in ([], [_GOOD]):
             raise ValueError(
                 f"{folder}: holds {names}; expected images, or one folder {_GOOD!r} of "
@@ -79,19 +101,15 @@ def _good(categories):
 
 
 def _labelled(categories, size):
-    """Images of all categories, 1 for those with a defect, and masks of it or None."""
+    """Images of all categories, -1 for those with a defect, and masks of it or None."""
     images, labels, masks = [], [], []
     for category in categories:
         truth = category / "ground_truth"
-        if not _folders(category / "test"):
-            raise ValueError(
-                f"{category / 'test'}: expected a folder {_GOOD!r} and one for each "
-                "kind of defect."
-            )
+        _check_no_images(category / "test")
         for path in _folders(category / "test"):
             images.append(load_frames(path, size=size, grey=False))
             is_good, shape = path.name == _GOOD, images[-1].shape
-            labels.append(np.full(shape[0], not is_good, dtype=int))
+            labels.append(np.full(shape[0], 1 if is_good else -1))
             if is_good:
                 masks.append(np.zeros(shape[:3], dtype=bool))
             elif truth.is_dir():
@@ -116,14 +134,17 @@ def _read_masks(folder, images, size):
     names = [path.stem for path in image_files(images)]
     masks = load_frames(folder, size=size)
     masks_of = [path.stem.removesuffix("_mask") for path in image_files(folder)]
-    if sorted(names) != sorted(masks_of):
-        odd = sorted(set(names) ^ set(masks_of)) or names
+    if odd := sorted(set(names) ^ set(masks_of)):
         raise ValueError(
             f"{folder}: expected a mask for each image of {images}, of its name or "
             f"with _mask behind it; {odd[0]!r} is only in one of the folders."
         )
-    order = [masks_of.index(name) for name in names]
-    return masks[order] > masks.max() / 2
+    if not len(set(names)) == len(names) == len(masks_of):
+        raise ValueError(f"{images} or {folder}: several images have one name.")
+    masks = masks[[masks_of.index(name) for name in names]]
+    # A defect is 255, or any other number but 0 where none is as bright.
+    brightest = masks.max(axis=(1, 2), keepdims=True)
+    return masks > np.where(brightest > 127, 127, 0)
 
 
 def _frame_labels(folder, name, n_frames):
@@ -133,16 +154,18 @@ def _frame_labels(folder, name, n_frames):
     if path is None:
         raise ValueError(f"{paths[0]}: missing; expected it, or {paths[1].name}.")
     try:
-        labels = np.load(path) if path == paths[0] else np.loadtxt(path, ndmin=1)
-        labels = np.asarray(labels)
-    except (EOFError, ValueError) as error:
+        numpy = path == paths[0]
+        labels = np.load(path) if numpy else path.read_text().split()
+        labels = np.asarray(labels, dtype=float)
+    except (EOFError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from error
-    if labels.shape != (n_frames,) or not np.isin(labels, (0, 1)).all():
+    if labels.shape != (n_frames,):
+        raise ValueError(f"{path}: has shape {labels.shape} for {n_frames} frames.")
+    if not np.isin(labels, (0, 1)).all():
         raise ValueError(
-            f"{path}: has shape {labels.shape} for {n_frames} frames; expected 1 for "
-            "each frame that is anomalous and 0 for the others."
+            f"{path}: has values besides 1, for frames that are anomalous, and 0."
         )
-    return labels.astype(int)
+    return labels == 1
 
 
 def _children(folder):
@@ -158,6 +181,16 @@ def _folders(folder):
     return [path for path in _children(folder) if path.is_dir()]
 
 
+def _check_no_images(folder):
+    """Refuse images beside folders of them, which would not be read."""
+    images = [path for path in _children(folder) if path.suffix.lower() in IMAGES]
+    if images or not _folders(folder):
+        raise ValueError(
+            f"{folder}: expected a folder {_GOOD!r} and one for each kind of defect"
+            f"{f', not images such as {images[0].name}' if images else ''}."
+        )
+
+
 def _joined(arrays):
     arrays = list(arrays)
     shapes = sorted({array.shape[1:3] for array in arrays})
@@ -171,8 +204,14 @@ def _joined(arrays):
 def _parts(train, test):
     """Both parts, without colour if none of them has any."""
     _joined([train[:1], test[:1]])
-    if all((part == part[..., :1]).all() for part in (train, test)):
-        train, test = train[..., 0], test[..., 0]
+    red, *others = range(3)
+    if all(
+        np.array_equal(part[..., red], part[..., other])
+        for part in (train, test)
+        for other in others
+    ):
+        # Copies, so that the other channels do not stay in memory.
+        train, test = train[..., red].copy(), test[..., red].copy()
     return {"X_train": train, "X_test": test}
 
 

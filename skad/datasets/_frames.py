@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_scalar
 
 from skad.datasets._npz import by_name
 
-_IMAGES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff")
+IMAGES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff")
 
 
 def load_frames(path, *, size=None, grey=True, step=1, out=None):
@@ -159,7 +159,7 @@ def image_files(folder):
     files = [
         file
         for file in sorted(folder.iterdir(), key=by_name)
-        if file.suffix.lower() in _IMAGES
+        if file.suffix.lower() in IMAGES
         # Hidden files may be what a Mac knows about an image, under its name.
         and not file.name.startswith(".")
         and file.is_file()
@@ -167,7 +167,7 @@ def image_files(folder):
     if not files:
         raise ValueError(
             f"path={str(folder)!r} has no images; expected files that end with one of "
-            f"{', '.join(_IMAGES)}."
+            f"{', '.join(IMAGES)}."
         )
     return files
 

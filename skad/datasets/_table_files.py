@@ -137,8 +137,13 @@ def _names(header):
 
 
 def _read_parquet(path):
-    from pyarrow.parquet import ParquetFile
-
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files need pyarrow, which is not installed: pip install "
+            '"skad[table]"'
+        ) from error
     with ParquetFile(path) as file:
         return file.read().to_pandas(), []
 

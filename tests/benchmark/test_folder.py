@@ -1,5 +1,7 @@
 """Data sets are read from a folder: files of arrays, and what all have in common."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
@@ -142,7 +144,31 @@ def test_a_folder_without_data_says_what_is_looked_for(tmp_path, kind, message):
 def test_a_file_is_no_folder(tmp_path):
     with pytest.raises(ValueError, match="'.*nowhere' is not a folder"):
         load_folder(tmp_path / "nowhere")
+    np.savez(tmp_path / "mine.npz", X=X, y=Y)
     with pytest.raises(ValueError, match="unknown kind of data 'sounds'"):
         load_folder(tmp_path, kind="sounds")
     with pytest.raises(TypeError, match="drop='a' is a string"):
         load_folder(tmp_path, drop="a")
+    with pytest.raises(TypeError, match="names='a' is a string"):
+        load_folder(tmp_path, "a")
+
+
+@pytest.mark.parametrize("kind", ["images", "series"])
+def test_a_data_set_is_told_from_a_folder_of_them(tmp_path, kind):
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.csv").write_text("x,label\n1,0\n")
+    with pytest.raises(ValueError, match="holds train and test, and so is one"):
+        load_folder(tmp_path, kind=kind)
+
+
+def test_names_come_from_any_iterable(tmp_path):
+    np.savez(tmp_path / "mine.npz", X=X, y=Y)
+    assert list(load_folder(tmp_path, iter(["mine"]))) == ["mine"]
+
+
+def test_a_missing_package_is_no_bad_file(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    (tmp_path / "mine.parquet").write_text("x")
+    with pytest.raises(ImportError, match=r'pyarrow, .*: pip install "skad\[table\]"'):
+        load_folder(tmp_path)

@@ -1,5 +1,6 @@
 """Images and videos are read from folders, with their masks and labels."""
 
+import av
 import numpy as np
 import pytest
 
@@ -44,7 +45,7 @@ def category(folder, shape=(8, 6), n_good=3, suffix="_mask"):
             )
     scored = {"crack": defects["crack"], "good": good, "hole": defects["hole"]}
     masks = [masks[1], masks[0], masks[2]]
-    labels = np.repeat([1, 0, 1], [2, n_good, 2])
+    labels = np.repeat([-1, 1, -1], [2, n_good, 2])
     return train, np.concatenate(list(scored.values())), labels, np.concatenate(masks)
 
 
@@ -123,6 +124,49 @@ def test_sizes_are_made_one(tmp_path):
     np.testing.assert_array_equal(found.masks[: len(masks)], halves >= 0.5)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 1],
+        [1, 255],
+        [255, 255],
+        [3, 1],
+    ],
+)
+def test_a_mask_does_not_depend_on_the_others(tmp_path, values):
+    *_, masks = category(tmp_path / "nut")
+    for i, value in enumerate(values):
+        path = tmp_path / "nut" / "ground_truth" / "hole" / f"{8 + 2 * i}_mask.png"
+        save(path, masks[-2 + i] * value)
+    found = load_folder(tmp_path, kind="images")["nut"]
+    np.testing.assert_array_equal(found.masks, masks)
+
+
+def test_a_thin_scratch_stays_when_masks_are_resized(tmp_path):
+    category(tmp_path / "nut", (64, 64))
+    scratch, blob = np.zeros((2, 64, 64), int)
+    scratch[:, 30] = 255
+    blob[10:40, 10:40] = 255
+    for name, mask in (("8", scratch), ("10", blob)):
+        save(tmp_path / "nut" / "ground_truth" / "hole" / f"{name}_mask.png", mask)
+    masks = load_folder(tmp_path, kind="images", image_size=8)["nut"].masks
+    assert masks[-2].sum() == 8
+
+
+def test_files_beside_images_are_ignored(tmp_path):
+    train, *_ = category(tmp_path / "nut")
+    for part in ("", "train", "train/good", "test", "test/hole", "ground_truth/hole"):
+        for name in ("Thumbs.db", ".DS_Store", "notes.txt"):
+            (tmp_path / "nut" / part / name).write_text("nothing")
+    found = load_folder(tmp_path, kind="images")["nut"]
+    np.testing.assert_array_equal(found.X_train, train)
+
+
+def test_grey_images_hold_no_memory_of_colours(tmp_path):
+    category(tmp_path / "nut")
+    assert load_folder(tmp_path, kind="images")["nut"].X_train.base is None
+
+
 def video(folder, n_frames, shape=(5, 7)):
     frames = images(n_frames, *shape)
     for i, frame in enumerate(frames):
@@ -151,6 +195,52 @@ def test_videos_come_with_a_label_for_each_frame(tmp_path):
     assert comparison.failures().empty
 
 
+def test_files_of_videos_are_read_and_others_ignored(tmp_path):
+    root = tmp_path / "street"
+    frames = video(root / "test" / "cam.1", 6, (16, 24))
+    for part, name in (("train", "a.avi"), ("test", "b.MP4")):
+        write_video(root / part / name, np.full((7, 16, 24), 90))
+        (root / part / "README.txt").write_text("text\n" * 30)
+    (root / "labels").mkdir()
+    for name, labels in (("b", "0 0 0 0 0 1 1"), ("cam.1", "1 0 0 0 0 0")):
+        (root / "labels" / f"{name}.txt").write_text(labels)
+    (root / "labels" / "cam.txt").write_text("1 1 1 1 1 1")
+    found = load_folder(tmp_path, kind="videos")["street"]
+    assert found.X_train.shape == (7, 16, 24)
+    np.testing.assert_allclose(found.X_test[:7].astype(int), 90, atol=3)
+    np.testing.assert_array_equal(found.X_test[7:], frames)
+    assert np.flatnonzero(found.y_test).tolist() == [5, 6, 7]
+
+
+def write_video(path, frames):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width = frames.shape[1:]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames.astype(np.uint8):
+            image = av.VideoFrame.from_ndarray(frame, format="gray")
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+
+
+def test_frames_that_lie_about_are_no_videos(tmp_path):
+    root = tmp_path / "street"
+    video(root / "train", 3)
+    video(root / "test" / "v", 3)
+    with pytest.raises(ValueError, match="train: has no videos; expected a folder of"):
+        load_folder(tmp_path, kind="videos")
+
+
+def test_two_videos_of_one_name_are_refused(tmp_path):
+    root = tmp_path / "street"
+    video(root / "train" / "v", 3)
+    video(root / "test" / "v", 3)
+    (root / "test" / "v.mp4").touch()
+    with pytest.raises(ValueError, match=r"v\.mp4 and .*v have one name"):
+        load_folder(tmp_path, kind="videos")
+
+
 def remove(*names):
     def change(root):
         for name in names:
@@ -174,6 +264,18 @@ def remove(*names):
         (
             lambda root: (root / "train/bad").mkdir(),
             r"train: holds \['bad', 'good'\]; expected images, or one folder 'good'",
+        ),
+        (
+            lambda root: save(root / "ground_truth/hole/8.png", images(1, 8, 6)[0]),
+            "several images have one name",
+        ),
+        (
+            lambda root: save(root / "test/0.png", images(1, 8, 6)[0]),
+            "test: expected a folder 'good' and .*, not images such as 0.pgm",
+        ),
+        (
+            lambda root: save(root / "train/0.png", images(1, 8, 6)[0]),
+            "train: expected a folder 'good' and .*, not images such as 0.pgm",
         ),
         (
             lambda root: (root / "test/hole/8.pgm").write_text("no image"),
@@ -221,7 +323,8 @@ def test_unseen_categories_without_a_test_part_are_refused(tmp_path):
     [
         ("v.mat", "0", r"v\.npy: missing; expected it, or v\.txt"),
         ("v.txt", "0 1", r"has shape \(2,\) for 3 frames"),
-        ("v.txt", "0 1 2", "expected 1 for each frame that is anomalous"),
+        ("v.txt", "0 1 2", "has values besides 1, for frames that are anomalous"),
+        ("v.txt", "", r"has shape \(0,\) for 3 frames"),
         ("v.txt", "0 a 1", r"v\.txt: cannot be read"),
         ("v.npy", "0 1 0", r"v\.npy: cannot be read"),
     ],

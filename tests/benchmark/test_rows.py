@@ -97,7 +97,7 @@ def test_the_system_of_a_fleet_comes_first_as_a_number(tmp_path):
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_payments_keep_their_names_and_dates(tmp_path, ending):
     X, y, _ = make_transactions(30, 10, 20, random_state=0)
-    X = X.astype({"customer": str, "terminal": str})
+    X["customer"] = "C" + X["customer"].astype(str)
     write(tmp_path, X[:100], f"mine/train{ending}")
     write(tmp_path, X[100:].assign(label=y[100:]), f"mine/test{ending}")
     found = load_folder(tmp_path, kind="payments")["mine"]
@@ -132,6 +132,123 @@ def test_networks_are_compared_on_as_they_are_read(tmp_path):
     np.testing.assert_allclose(*scores, rtol=1e-4)
 
 
+def test_the_rows_of_systems_may_take_turns(tmp_path):
+    n_rows = 600
+    wave = pd.DataFrame({"level": np.sin(2 * np.pi * np.arange(n_rows) / 50)})
+    fleet = pd.concat([wave.assign(system=name) for name in "abc"])
+    fleet = fleet.assign(label=np.tile(np.arange(n_rows) < 9, 3))
+    turns = fleet.sort_index(kind="stable")
+    for name, table in (("blocks", fleet), ("turns", turns)):
+        write(tmp_path, table, f"{name}/train.csv")
+        write(tmp_path, table, f"{name}/test.csv")
+    found = load_folder(tmp_path, kind="fleets")
+    assert [split.buffer for split in found.values()] == [50, 50]
+
+
+def test_a_fleet_is_the_same_as_an_array(tmp_path):
+    past = ROWS.assign(system=[0, 0, 1])
+    parts(tmp_path, past, past.assign(label=[0, 0, 1]))
+    X = past[["system", "heat", "speed"]].to_numpy(float)
+    np.savez(tmp_path / "array.npz", X_train=X, X_test=X, y_test=[0, 0, 1])
+    array, table = load_folder(tmp_path, kind="fleets").values()
+    np.testing.assert_array_equal(array.X_test, table.X_test)
+    for split in (array, table):
+        assert split.score_params["groups"].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("first", [1, "007", 2**60, 1.0])
+def test_names_are_the_same_in_both_parts(tmp_path, first):
+    rows = ROWS.assign(customer=[first, 2, 3], terminal=1, time=[1, 2, 3])
+    write(tmp_path, rows, "mine/train.csv")
+    write(
+        tmp_path,
+        rows.astype({"terminal": float}).assign(
+            customer=rows["customer"].astype(str), label=[0, 0, 1]
+        ),
+        "mine/test.parquet",
+    )
+    found = load_folder(tmp_path, kind="payments")["mine"]
+    for name in ("customer", "terminal"):
+        assert found.X_train[name].tolist() == found.X_test[name].tolist()
+    assert found.X_train["customer"].nunique() == 3
+
+
+def test_large_names_are_not_rounded(tmp_path):
+    rows = ROWS.assign(customer=[2**60, 2**60 + 1, 3], terminal=1, time=[1, 2, 3])
+    parts(tmp_path, rows, rows.assign(label=[0, 0, 1]))
+    found = load_folder(tmp_path, kind="payments")["mine"]
+    assert found.X_train["customer"].nunique() == 3
+
+
+def test_payments_may_have_nothing_but_names_and_times(tmp_path):
+    rows = pd.DataFrame({"customer": [1, 2], "terminal": [1, 1], "time": [1, 2]})
+    parts(tmp_path, rows, rows.assign(label=[0, 1]))
+    found = load_folder(tmp_path, kind="payments")["mine"]
+    pd.testing.assert_frame_equal(found.X_train, rows.astype(float))
+
+
+def test_a_column_is_dropped_where_it_is(tmp_path):
+    write(tmp_path, LABELLED.assign(day="Monday"), "a.csv")
+    write(tmp_path, LABELLED, "b.csv")
+    write(tmp_path, ROWS, "c/train.csv")
+    write(tmp_path, LABELLED.assign(day="Monday"), "c/test.csv")
+    found = load_folder(tmp_path, drop=["day"])
+    assert [X.shape for X, _ in (found["a"], found["b"])] == [(3, 2), (3, 2)]
+    assert found["c"].X_test.shape == (3, 2)
+
+
+def test_the_index_that_pandas_writes_is_no_feature(tmp_path):
+    LABELLED.sample(frac=1, random_state=0).to_csv(tmp_path / "mine.csv")
+    with pytest.raises(ValueError, match="'column_0' has no name and numbers the rows"):
+        load_folder(tmp_path)
+    X, _ = load_folder(tmp_path, drop=["column_0"])["mine"]
+    assert X.shape == (3, 2)
+
+
+def test_a_table_without_names_has_no_index(tmp_path):
+    rows = "1,5.5,0\n2,6.5,1\n"
+    (tmp_path / "mine.csv").write_text(rows)
+    X, y = load_folder(tmp_path, label="column_2")["mine"]
+    assert X.tolist() == [[1, 5.5], [2, 6.5]]
+    assert y.tolist() == [1, -1]
+
+
+@pytest.mark.parametrize("when", [pd.Timestamp("2024"), pd.Timedelta("1h")])
+def test_dates_of_a_parquet_file_are_no_numbers(tmp_path, when):
+    write(tmp_path, LABELLED.assign(at=[when, None, when]), "mine.parquet")
+    with pytest.raises(ValueError, match="column 'at' has Time.* among its values"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2024-01-01T12:00Z", "2024-01-01T14:00+01:00", "2024-01-01T14:00Z"],
+        pd.date_range("2024-01-01T12:00", periods=3, freq="h"),
+        pd.date_range("2024-01-01T13:00", periods=3, freq="h", tz="Europe/Berlin"),
+    ],
+)
+def test_times_are_of_one_zone(tmp_path, times):
+    rows = ROWS.assign(customer=1, terminal=1, time=times)
+    write(tmp_path, rows, "mine/train.parquet")
+    write(tmp_path, rows.assign(label=[0, 0, 1]), "mine/test.csv")
+    found = load_folder(tmp_path, kind="payments")["mine"]
+    for X in (found.X_train, found.X_test):
+        assert X["time"].dt.tz is None
+        assert X["time"].dt.hour.tolist() == [12, 13, 14]
+
+
+def test_endings_are_read_in_any_case_and_only_one_of_a_part(tmp_path):
+    write(tmp_path, ROWS, "mine/train.CSV")
+    write(tmp_path, LABELLED, "mine/test.Csv")
+    assert load_folder(tmp_path)["mine"].X_train.shape == (3, 2)
+    (tmp_path / "mine" / "train").mkdir()
+    assert load_folder(tmp_path)["mine"].X_train.shape == (3, 2)
+    write(tmp_path, ROWS, "mine/train.parquet")
+    with pytest.raises(ValueError, match=r"train\.CSV and .*train\.parquet have one"):
+        load_folder(tmp_path)
+
+
 LABELLED = ROWS.assign(label=[0, 0, 1])
 
 
@@ -146,10 +263,20 @@ LABELLED = ROWS.assign(label=[0, 0, 1])
             "column label='label': y ha",
         ),
         ("tables", None, LABELLED.assign(label=[0, 1, None]), "missing labels"),
-        ("tables", None, LABELLED[["label"]], "has no column of numbers"),
+        (
+            "tables",
+            None,
+            LABELLED.assign(label=["a", "b", "b"]),
+            "label='label' has 'a'",
+        ),
+        ("tables", None, LABELLED[["label"]], "no column of numbers"),
+        ("tables", None, LABELLED[:0], "has no rows"),
+        ("series", ROWS[[]].assign(label=0), LABELLED[["label"]], "no column of numb"),
+        ("series", ROWS.assign(speed=np.inf), LABELLED, "'speed' has infinite values"),
         ("tables", None, LABELLED.assign(speed=["1", "x", "2"]), "'speed' has 'x'"),
-        ("tables", None, LABELLED.assign(speed=np.inf), "3 infinite values"),
+        ("tables", None, LABELLED.assign(speed=np.inf), "'speed' has infinite values"),
         ("series", None, LABELLED, "series come in two parts; expected a folder 'mine"),
+        ("series", ROWS[:0], LABELLED, "train.csv: has no rows"),
         ("series", ROWS, LABELLED[["heat", "label"]], "no column 'speed', which"),
         ("series", ROWS, LABELLED.assign(more=1), "'more', which .* has not; drop it"),
         ("series", ROWS.assign(at=["2024-01-01"] * 3), None, "has no test.csv"),
@@ -164,7 +291,13 @@ LABELLED = ROWS.assign(label=[0, 0, 1])
             "payments",
             ROWS.assign(customer=1, terminal=1, time="noon"),
             LABELLED.assign(customer=1, terminal=1, time="noon"),
-            "column 'time' holds 'noon'; expected numbers, or times such as",
+            "column 'time' has 'noon' among its values; expected numbers, or times",
+        ),
+        (
+            "payments",
+            ROWS.assign(customer=1, terminal=1, time=[1, 2, None]),
+            LABELLED.assign(customer=1, terminal=1, time=3),
+            "column 'time' has missing values",
         ),
     ],
 )
@@ -184,5 +317,5 @@ def test_a_bad_table_is_named_and_says_what_is_wanted(
 
 def test_a_column_to_drop_must_be_there(tmp_path):
     write(tmp_path, LABELLED)
-    with pytest.raises(ValueError, match=r"mine\.csv: has no column 'day' to drop"):
+    with pytest.raises(ValueError, match="drop: no file has a column 'day'"):
         load_folder(tmp_path, drop=["day"])
