@@ -154,8 +154,8 @@ def _frame_labels(folder, name, n_frames):
     if path is None:
         raise ValueError(f"{paths[0]}: missing; expected it, or {paths[1].name}.")
     try:
-        numpy = path == paths[0]
-        labels = np.load(path) if numpy else path.read_text().split()
+        is_text = path.suffix == ".txt"
+        labels = path.read_text().split() if is_text else np.load(path)
         labels = np.asarray(labels, dtype=float)
     except (EOFError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from error
