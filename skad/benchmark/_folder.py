@@ -58,6 +58,9 @@ def load_folder(
         If the folder has no data sets, or some cannot be read; the message names each
         file. Whether detectors can be compared on them is for :func:`compare` to say.
 
+    TypeError
+        If `names` or `drop` is a string, not several.
+
     ImportError
         If pandas is missing, pyarrow for Parquet files or PyAV for images and videos.
 

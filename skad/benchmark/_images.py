@@ -23,7 +23,7 @@ def read_images(folder, kind, size):
     if kind == "surfaces":
         names = [category.name for category in categories]
         arrays["y_train"] = np.repeat(names, [len(images) for images in train])
-    return arrays | _given({"y_test": y, "masks_test": masks})
+    return {**arrays, "y_test": y, "masks_test": masks}
 
 
 def _read_unseen(folder, size):
@@ -32,7 +32,7 @@ def _read_unseen(folder, size):
     test, y_test, masks_test = _labelled(_categories(folder / "test"), size)
     labels = {"y_train": y_train, "y_test": y_test}
     masks = {"masks_train": masks_train, "masks_test": masks_test}
-    return _parts(train, test) | _given(labels | masks)
+    return _parts(train, test) | labels | masks
 
 
 def read_videos(folder, size):
@@ -213,7 +213,3 @@ def _parts(train, test):
         # Copies, so that the other channels do not stay in memory.
         train, test = train[..., red].copy(), test[..., red].copy()
     return {"X_train": train, "X_test": test}
-
-
-def _given(arrays):
-    return {name: array for name, array in arrays.items() if array is not None}

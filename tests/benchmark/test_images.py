@@ -111,6 +111,17 @@ def test_categories_never_seen_are_scored_after_others_with_their_defects(tmp_pa
     np.testing.assert_array_equal(found.masks, masks)
 
 
+def test_unseen_categories_may_have_no_masks(tmp_path):
+    for part in ("train", "test"):
+        category(tmp_path / "mine" / part, (32, 32))
+        remove("ground_truth")(tmp_path / "mine" / part)
+    found = load_folder(tmp_path, kind="zero-shot")
+    baselines = default_detectors(["PCA"], kind="zero-shot")
+    comparison = compare(baselines, found, seeds=1)
+    assert comparison.failures().empty
+    assert comparison.measures() == ["auroc", "average_precision"]
+
+
 def test_sizes_are_made_one(tmp_path):
     *_, masks = category(tmp_path / "both" / "bolt", (8, 6))
     category(tmp_path / "both" / "nut", (4, 12))
